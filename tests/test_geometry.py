@@ -107,13 +107,17 @@ def test_rectangles_round_trip():
     centres, sizes = rng.uniform(-50, 50, (40, 2)), rng.uniform(1, 30, (40, 2))
     angles = rng.uniform(-np.pi, np.pi, 40)
     c, s, a = g.oriented_rectangles(g.rectangle_quads(centres, sizes, angles))
-    assert np.allclose(c, centres) and np.allclose(s, sizes) and np.allclose(a, angles)
+    assert np.allclose(c, centres)
+    assert np.allclose(s, sizes)
+    assert np.allclose(a, angles)
 
 
 def test_oriented_rectangle_of_a_trapezium_keeps_its_area():
     quad = np.array([[[0.0, 0], [10, 1], [10, 3], [0, 4]]])
     centre, size, angle = g.oriented_rectangles(quad)
-    assert np.allclose(centre, [[5, 2]]) and np.allclose(size, [[10, 3]]) and np.allclose(angle, 0)
+    assert np.allclose(centre, [[5, 2]])
+    assert np.allclose(size, [[10, 3]])
+    assert np.allclose(angle, 0)
     assert g.area(quad) == pytest.approx(30.0)
 
 
@@ -134,7 +138,8 @@ def test_grow_moves_every_edge():
 
 def test_measures_and_moves():
     quad = np.array([[[0.0, 0], [8, 0], [8, 2], [0, 2]]])
-    assert g.widths(quad) == [8] and g.heights(quad) == [2]
+    assert g.widths(quad) == [8]
+    assert g.heights(quad) == [2]
     assert g.bounding_boxes(g.translate(g.scale(quad, (2, 1)), (1, -1))).tolist() == [[1, -1, 17, 1]]
     assert np.allclose(g.reading_angles(g.rotate(quad, 0.5)), 0.5)
     assert np.allclose(g.wrap_angle([3.5, -np.pi / 4, np.pi / 4, 1.0], np.pi / 2), [3.5 - np.pi, -np.pi / 4, -np.pi / 4, 1 - np.pi / 2])
