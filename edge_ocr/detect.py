@@ -14,7 +14,7 @@ along the box's own axes, and the angle of the reading direction in radians, clo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,7 @@ from edge_ocr import geometry as g
 __all__ = ["DecodeOptions", "Targets", "decode", "encode", "suppress"]
 
 QUARTER = np.pi / 2
+Floats = NDArray[np.floating[Any]]
 
 # -- encode --------------------------------------------------------------------------------------------------------
 
@@ -121,8 +122,8 @@ class DecodeOptions:
     """How maps become regions; the numbers stand in the detector's model.json.
 
     ``score_threshold``: cells below it are ground. ``merge_iou``: neighbouring cells belong to one word when their
-    boxes overlap by it. ``edge_reach``, in parts of the word's height: how fast a cell's say over an end of the word fades
-    with the distance from that end. ``nms_iou``: of two words that overlap by it the one with less support goes.
+    boxes overlap by it. ``edge_reach``, in parts of the word's height: how fast a cell's say over an end of the word
+    fades with the distance from that end. ``nms_iou``: of two words that overlap by it the one with less support goes.
     ``contained``: a word goes, too, when this share of it lies in another of about its height. ``min_height``: lower
     boxes are dropped, in input pixels. ``max_regions``: at most so many are kept, those with most support.
     ``stride``: input pixels per cell.
@@ -133,31 +134,33 @@ class DecodeOptions:
     nms_iou: float
     min_height: float
     max_regions: int
-    edge_reach: float = 1.0
-    contained: float = 0.7
-    stride: int = 4
+    edge_reach: float
+    contained: float
+    stride: int
 
 
-# Where a cell looks for others of its word, as (rows, columns): its neighbours, and over a gap of one or two cells, for
-# the score may dip between two letters. The boxes must agree anyway.
-_LINKS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (0, 3), (2, 0))
+# Where a cell looks for others of its word, as (rows, columns): at the next ones, and, where those are ground, round
+# the corner and over a gap of one or two cells, for the score may dip between two letters. The boxes must agree anyway.
+_NEXT = ((0, 1), (1, 0))
+_BEYOND = ((1, 1), (1, -1), (0, 2), (0, 3), (2, 0))
 
 
 def decode(score: ArrayLike, geometry: ArrayLike, options: DecodeOptions) -> tuple[g.Array, g.Array]:
     """Regions from a score map f32 ``[h, w]`` (0..1) and a geometry map f32 ``[h, w, 5]`` -> quads ``[M, 4, 2]`` in
-    input pixels, clockwise from the top left, and scores ``[M]`` in 0..1, those with most support (cells × score) first.
+    input pixels, clockwise from the top left, and scores ``[M]`` in 0..1, those with most support (the sum of their
+    cells' scores) first.
 
     The paper merges cell by cell along the rows, then suppresses. Here the same is done for all cells at once: cells
-    over the threshold are linked to near cells when the boxes that they predict agree, linked cells are one word, and its
-    box is the mean of their predictions.
+    over the threshold are linked to near cells when the boxes that they predict agree, linked cells are one word, and
+    its box is the mean of their predictions.
 
-    That mean is not a plain one. A long word is wider than what a cell sees, so cells at its left end guess where
-    it ends on the right, and the mean of all is short at both ends (the paper names this weakness). So each
-    edge is averaged with weights score · exp(-d / (edge_reach · height)), where d is how far the cell lies, within the
+    That mean is not a plain one. A long word is wider than what a cell sees, so cells at its left end guess where it
+    ends on the right, and the mean of all is short at both ends (the paper names this weakness). So each edge is
+    averaged with weights score · exp(-d / (edge_reach · height)), where d is how far the cell lies, within the
     word's cells, from that end: the cells at an end say where the end is.
     """
-    s = np.asarray(score, np.float64)
-    geo = np.asarray(geometry, np.float64)
+    s = np.asarray(score, np.float32)
+    geo = np.asarray(geometry, np.float32)
     if s.ndim != 2 or geo.shape != (*s.shape, 5):
         raise ValueError(f"score map [h, w] and geometry map [h, w, 5] do not fit: {s.shape}, {geo.shape}")
     row, column = np.nonzero(s > options.score_threshold)
@@ -168,8 +171,8 @@ def decode(score: ArrayLike, geometry: ArrayLike, options: DecodeOptions) -> tup
         row, column, cell, value = row[usable], column[usable], cell[usable], value[usable]
     if not len(row):
         return np.zeros((0, 4, 2)), np.zeros(0)
-    x = np.asarray((column + 0.5) * options.stride, np.float64)
-    y = np.asarray((row + 0.5) * options.stride, np.float64)
+    x = ((column + 0.5) * options.stride).astype(np.float32)
+    y = ((row + 0.5) * options.stride).astype(np.float32)
     word = _group(row, column, x, y, cell, s.shape, options.merge_iou)
     quads, mean, support = _merge(word, x, y, cell, value, options.edge_reach)
     high = (g.heights(quads) >= options.min_height) & (g.widths(quads) >= options.min_height / 2)
@@ -183,9 +186,9 @@ def decode(score: ArrayLike, geometry: ArrayLike, options: DecodeOptions) -> tup
 def _group(
     row: NDArray[np.intp],
     column: NDArray[np.intp],
-    x: g.Array,
-    y: g.Array,
-    cell: g.Array,
+    x: Floats,
+    y: Floats,
+    cell: Floats,
     shape: tuple[int, ...],
     merge_iou: float,
 ) -> NDArray[np.intp]:
@@ -196,15 +199,19 @@ def _group(
     ahead, below = (right - left) / 2, (bottom - top) / 2
     centre_x, centre_y = x + cos * ahead - sin * below, y + sin * ahead + cos * below
     width, height = left + right, top + bottom
-    pad = max(max(abs(r), abs(c)) for r, c in _LINKS)
+    pad = max(max(abs(r), abs(c)) for r, c in _BEYOND)
     index = np.full((shape[0] + pad, shape[1] + 2 * pad), -1, np.intp)
     index[row, column + pad] = np.arange(n)
     first: list[NDArray[np.intp]] = []
     second: list[NDArray[np.intp]] = []
-    for dr, dc in _LINKS:
-        other = index[row + dr, column + pad + dc]
-        a = np.nonzero(other >= 0)[0]
-        b = other[a]
+    right_of, below_of = (index[row + dr, column + pad + dc] for dr, dc in _NEXT)
+    every, ends, bottoms = np.arange(n), np.nonzero(right_of < 0)[0], np.nonzero(below_of < 0)[0]
+    looks = [(every, right_of), (every, below_of)]
+    for dr, dc in _BEYOND:
+        some = bottoms if dr else ends
+        looks.append((some, index[row[some] + dr, column[some] + pad + dc]))
+    for a, b in looks:
+        a, b = a[b >= 0], b[b >= 0]
         # The boxes of neighbours are nearly parallel: in the frame of the first one, IoU is that of two upright boxes.
         dx, dy = centre_x[b] - centre_x[a], centre_y[b] - centre_y[a]
         du, dv = np.abs(dx * cos[a] + dy * sin[a]), np.abs(dy * cos[a] - dx * sin[a])
@@ -213,7 +220,7 @@ def _group(
         over_v = np.minimum(np.minimum(ha, hb), (ha + hb) / 2 - dv)
         shared = np.maximum(over_u, 0) * np.maximum(over_v, 0)
         link = shared >= merge_iou * (wa * ha + wb * hb - shared)
-        link &= np.cos(angle[a] - angle[b]) > 0.9  # 25°: not one word, however much the boxes share
+        link &= np.abs(angle[a] - angle[b]) < 0.4  # 23°: not one word, however much the boxes share
         first.append(a[link])
         second.append(b[link])
     return components(n, np.concatenate(first), np.concatenate(second))
@@ -241,7 +248,7 @@ def components(n: int, a: NDArray[np.intp], b: NDArray[np.intp]) -> NDArray[np.i
 
 
 def _merge(
-    word: NDArray[np.intp], x: g.Array, y: g.Array, cell: g.Array, value: g.Array, reach: float
+    word: NDArray[np.intp], x: Floats, y: Floats, cell: Floats, value: Floats, reach: float
 ) -> tuple[g.Array, g.Array, g.Array]:
     """One box for each of the K words that n cells belong to -> quads ``[K, 4, 2]``, mean scores ``[K]``, and support,
     the sum of scores ``[K]``."""
@@ -250,7 +257,7 @@ def _merge(
     word, x, y, cell, value = word[order], x[order], y[order], cell[order], value[order]
     start = np.searchsorted(word, np.arange(k))
 
-    def total(values: g.Array) -> g.Array:
+    def total(values: Floats) -> g.Array:
         return np.bincount(word, values, k).astype(np.float64, copy=False)
 
     support = total(value)
@@ -268,7 +275,7 @@ def _merge(
     height = total(value * (top + bottom)) / support
     fade = np.maximum(reach * height, 1e-6)[word]
 
-    def edge(position: g.Array, sign: int, along: g.Array) -> g.Array:
+    def edge(position: Floats, sign: int, along: Floats) -> g.Array:
         far = np.maximum.reduceat(sign * along, start)[word] - sign * along  # how far behind the outermost cell
         weight = value * np.exp(-far / fade)
         return total(weight * position) / total(weight)

@@ -135,9 +135,9 @@ def order_points(quads: ArrayLike) -> Array:
 
 
 def clean(quads: ArrayLike) -> Array:
-    """Quads that every later stage can use, ``[N, 4, 2]`` -> same: convex ones are kept as they are, the rest (mirrored,
-    crossed, dented) are replaced by the axis-aligned box around their finite points."""
-    q = _quads(quads).copy()
+    """Quads that every later stage can use, ``[N, 4, 2]`` -> same: convex ones are kept as they are, the rest
+    (mirrored, crossed, dented) are replaced by the axis-aligned box around their finite points."""
+    q: Array = _quads(quads).copy()
     bad = ~is_convex(q)
     if bad.any():
         q[bad] = box_quads(bounding_boxes(np.nan_to_num(q[bad], nan=0.0, posinf=0.0, neginf=0.0)))
@@ -152,7 +152,8 @@ def box_quads(boxes: ArrayLike) -> Array:
 
 
 def rectangle_quads(centres: ArrayLike, sizes: ArrayLike, angles: ArrayLike) -> Array:
-    """Rotated rectangles as quads: centres ``[N, 2]``, sizes (width, height) ``[N, 2]``, angles ``[N]`` -> ``[N, 4, 2]``."""
+    """Rotated rectangles as quads: centres ``[N, 2]``, sizes (width, height) ``[N, 2]``, angles ``[N]``
+    -> ``[N, 4, 2]``."""
     c = np.asarray(centres, np.float64).reshape(-1, 2)
     half = np.asarray(sizes, np.float64).reshape(-1, 2) / 2
     a = np.asarray(angles, np.float64).reshape(-1)
@@ -226,8 +227,8 @@ def intersection_area(a: ArrayLike, b: ArrayLike) -> Array:
     """Area shared by convex quads, pair by pair: ``[N, 4, 2]``, ``[N, 4, 2]`` -> ``[N]``.
 
     Sutherland and Hodgman's clipping, a whole batch at once: ``a`` is cut by the four half-planes of ``b``; each cut of
-    a convex polygon adds at most one corner, so 4 to 8 slots hold every case. Unused slots repeat a corner, which adds no
-    area. Both must be convex and clockwise (``is_convex``); a quad of no area shares none.
+    a convex polygon adds at most one corner, so 4 to 8 slots hold every case. Unused slots repeat a corner, which adds
+    no area. Both must be convex and clockwise (``is_convex``); a quad of no area shares none.
     """
     poly, clip = _quads(a), _quads(b)
     if not len(poly):
@@ -238,7 +239,8 @@ def intersection_area(a: ArrayLike, b: ArrayLike) -> Array:
     for k in range(4):
         p, q = clip[:, k], clip[:, (k + 1) % 4]
         edge = (q - p)[:, None]
-        side = edge[..., 0] * (poly[..., 1] - p[:, None, 1]) - edge[..., 1] * (poly[..., 0] - p[:, None, 0])  # >= 0: inside
+        # At least 0: inside.
+        side = edge[..., 0] * (poly[..., 1] - p[:, None, 1]) - edge[..., 1] * (poly[..., 0] - p[:, None, 0])
         n = poly.shape[1]
         slot = np.arange(n)
         follow = np.where(slot[None] + 1 < count[:, None], slot[None] + 1, 0)
@@ -316,7 +318,7 @@ def warp_matrix(source: ArrayLike, target: ArrayLike) -> Array:
     ``[4, 2]``. Raises ``ValueError`` when three corners of either lie on one line."""
     s, t = np.asarray(source, np.float64).reshape(4, 2), np.asarray(target, np.float64).reshape(4, 2)
     rows: list[Any] = []
-    for (x, y), (u, v) in zip(s, t):
+    for (x, y), (u, v) in zip(s, t, strict=True):
         rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y])
         rows.append([0, 0, 0, x, y, 1, -v * x, -v * y])
     try:

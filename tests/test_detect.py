@@ -8,7 +8,16 @@ import pytest
 from edge_ocr import geometry as g
 from edge_ocr.detect import DecodeOptions, components, decode, encode, suppress
 
-OPTIONS = DecodeOptions(score_threshold=0.5, merge_iou=0.5, nms_iou=0.3, min_height=4, max_regions=1000)
+OPTIONS = DecodeOptions(
+    score_threshold=0.5,
+    merge_iou=0.5,
+    edge_reach=1.0,
+    nms_iou=0.3,
+    contained=0.7,
+    min_height=4,
+    max_regions=1000,
+    stride=4,
+)
 
 
 def rectangle(x: float, y: float, w: float, h: float, angle: float = 0.0) -> np.ndarray:

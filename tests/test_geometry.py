@@ -70,9 +70,9 @@ def test_is_convex(quad, expected):
     ("other", "expected"),
     [
         (UNIT, 1.0),
-        (UNIT + [0.5, 0], 1 / 3),
-        (UNIT + [1, 0], 0.0),  # touching
-        (UNIT + [5, 5], 0.0),
+        (g.translate(UNIT, (0.5, 0)), 1 / 3),
+        (g.translate(UNIT, (1, 0)), 0.0),  # touching
+        (g.translate(UNIT, (5, 5)), 0.0),
         (UNIT * 2, 0.25),  # inside, two shared edges
         (UNIT * 0.5 + 0.25, 0.25),  # strictly inside
         (g.rotate(UNIT, np.pi / 4, (0.5, 0.5)), 1 / np.sqrt(2)),  # octagon: 8 corners
@@ -142,7 +142,8 @@ def test_measures_and_moves():
     assert g.heights(quad) == [2]
     assert g.bounding_boxes(g.translate(g.scale(quad, (2, 1)), (1, -1))).tolist() == [[1, -1, 17, 1]]
     assert np.allclose(g.reading_angles(g.rotate(quad, 0.5)), 0.5)
-    assert np.allclose(g.wrap_angle([3.5, -np.pi / 4, np.pi / 4, 1.0], np.pi / 2), [3.5 - np.pi, -np.pi / 4, -np.pi / 4, 1 - np.pi / 2])
+    q = np.pi / 4
+    assert np.allclose(g.wrap_angle([3.5, -q, q, 1.0], 2 * q), [3.5 - 4 * q, -q, -q, 1 - 2 * q])
 
 
 def test_warp_matrix():
