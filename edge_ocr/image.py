@@ -109,20 +109,21 @@ def _from_pillow(source: PillowImage) -> NDArray[np.uint8]:
     what = f"PIL image of mode {source.mode}"
     width, height = source.size
     _check_size(height, width, what)
-    mode = source.mode
+    mode, plain = source.mode, ""
     if mode not in ("1", "L", "RGB", "RGBA", "I;16", "I;16L", "I;16B", "I;16N", "F"):
         if mode == "I":  # 32-bit integers: what 16-bit greys become in Pillow
             return _from_pillow_integers(source, what)
         transparent = mode in ("LA", "La", "PA", "RGBa") or "transparency" in (getattr(source, "info", None) or {})
-        source = source.convert("RGBA" if transparent else "RGB")
+        plain = "RGBA" if transparent else "RGB"
     try:
+        array = np.asarray(source.convert(plain) if plain else source)
+    except OSError as error:  # Pillow decodes lazily
+        raise ImageError(f"{what}: Pillow cannot decode it: {error}") from error
+    try:
+        # asked only now: Pillow turns a TIFF when it decodes it, and then forgets the tag
         orientation = int(source.getexif().get(_EXIF_ORIENTATION, 1))
     except (TypeError, ValueError):
         orientation = 1
-    try:
-        array = np.asarray(source)
-    except OSError as error:  # Pillow decodes lazily
-        raise ImageError(f"{what}: Pillow cannot decode it: {error}") from error
     return _orient(_from_array(array, what), orientation)
 
 
@@ -167,9 +168,10 @@ def _to_uint8(strip: NDArray[Any], what: str) -> NDArray[np.uint8]:
     if strip.dtype == np.uint8:
         return cast("NDArray[np.uint8]", strip)
     if strip.dtype == np.bool_:
-        return strip.astype(np.uint8) * np.uint8(255)
+        return np.where(strip, np.uint8(255), np.uint8(0))
     if strip.dtype == np.uint16:
-        return cast("NDArray[np.uint8]", ((strip.astype(np.uint32) + 128) // 257).astype(np.uint8))
+        scaled: NDArray[np.uint8] = ((strip.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        return scaled
     if not np.isfinite(strip).all():
         raise ImageError(f"{what}: holds NaN or infinite values; replace them first")
     values = strip.astype(np.float32)
