@@ -142,14 +142,17 @@ def _from_array(array: NDArray[Any], what: str) -> NDArray[np.uint8]:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
         hint = "; move the channels last" if array.ndim == 3 and array.shape[0] in (1, 3, 4) else ""
-        raise ImageError(f"{what}: expected shape [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], found "
-                         f"{list(array.shape)}{hint}")
+        raise ImageError(
+            f"{what}: expected shape [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], found {list(array.shape)}{hint}"
+        )
     height, width, channels = array.shape
     _check_size(height, width, what)
     kind = array.dtype.kind
     if not (kind in "bf" or array.dtype in (np.uint8, np.uint16)):
-        raise ImageError(f"{what}: expected uint8, uint16, bool or float in 0..1, found {array.dtype}; "
-                         "convert it, for example with .astype(numpy.uint8)")
+        raise ImageError(
+            f"{what}: expected uint8, uint16, bool or float in 0..1, found {array.dtype}; "
+            "convert it, for example with .astype(numpy.uint8)"
+        )
     if array.dtype == np.uint8 and channels == 3:
         return cast("NDArray[np.uint8]", np.ascontiguousarray(array))
     result = np.empty((height, width, 3), np.uint8)
@@ -165,13 +168,15 @@ def _from_array(array: NDArray[Any], what: str) -> NDArray[np.uint8]:
 
 
 def _to_uint8(strip: NDArray[Any], what: str) -> NDArray[np.uint8]:
+    result: NDArray[np.uint8]
     if strip.dtype == np.uint8:
         return cast("NDArray[np.uint8]", strip)
     if strip.dtype == np.bool_:
-        return np.where(strip, np.uint8(255), np.uint8(0))
+        result = np.where(strip, np.uint8(255), np.uint8(0))
+        return result
     if strip.dtype == np.uint16:
-        scaled: NDArray[np.uint8] = ((strip.astype(np.uint32) + 128) // 257).astype(np.uint8)
-        return scaled
+        result = ((strip.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        return result
     if not np.isfinite(strip).all():
         raise ImageError(f"{what}: holds NaN or infinite values; replace them first")
     values = strip.astype(np.float32)
