@@ -1,0 +1,71 @@
+"""What the detector is punished for: score (dice and balanced cross entropy), boxes (IoU), angle (cosine).
+
+After "EAST", Zhou et al., https://arxiv.org/abs/1704.03155; the dice term after V-Net, https://arxiv.org/abs/1606.04797, hard negatives
+after https://arxiv.org/abs/1604.03540. Cells of a word share its weight, so that a title does not outweigh a paragraph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["LossConfig", "Losses", "detector_loss"]
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the terms; ``hard`` is how many of the hardest negative cells count per positive one, ``floor`` how
+    many at least per picture."""
+
+    dice: float = 1.0
+    bce: float = 1.0
+    box: float = 1.0
+    angle: float = 10.0
+    hard: float = 3.0
+    floor: int = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """Scalars: ``total`` and its terms."""
+
+    total: Tensor
+    dice: Tensor
+    bce: Tensor
+    box: Tensor
+    angle: Tensor
+
+
+def detector_loss(logits: Tensor, geometry: Tensor, score: Tensor, truth: Tensor, mask: Tensor, config: LossConfig) -> Losses:
+    """``logits`` [N, 1, h, w] and ``geometry`` [N, 5, h, w] of the network against ``score`` [N, h, w] (0 or 1), ``truth``
+    [N, 5, h, w] and ``mask`` [N, h, w] (0 where no loss is taken), all float."""
+    logit = logits[:, 0].float()
+    geometry = geometry.float()
+    positive = score * mask
+    negative = (1 - score) * mask
+    with torch.no_grad():
+        size = (truth[:, 0] + truth[:, 2]) * (truth[:, 1] + truth[:, 3]) / 16
+        weight = positive * size.clamp(4.0, 2000.0).rsqrt()
+        count = positive.sum()
+        weight = weight * (count / weight.sum().clamp(min=1e-6))
+    raw = F.binary_cross_entropy_with_logits(logit, score, reduction="none")
+    # Positive cells by their word's weight; of the negative ones only the hardest.
+    most = int(min(float(negative.sum()), max(config.hard * float(count), config.floor * len(score))))
+    hardest = (raw * negative).flatten().topk(most).values.sum() if most else raw.sum() * 0
+    bce = ((raw * weight).sum() + hardest) / (count + most).clamp(min=1.0)
+    chance = torch.sigmoid(logit)
+    area = weight + negative
+    dice = 1 - (2 * (chance * score * area).sum() + 1) / ((chance * area).sum() + (score * area).sum() + 1)
+    # Boxes are compared as if they lay at the same angle, as in the paper.
+    top, right, bottom, left = geometry[:, :4].unbind(1)
+    t, r, b, el = truth[:, :4].unbind(1)
+    inner = (torch.minimum(top, t) + torch.minimum(bottom, b)) * (torch.minimum(right, r) + torch.minimum(left, el))
+    outer = (top + bottom) * (right + left) + (t + b) * (r + el) - inner
+    total = weight.sum().clamp(min=1.0)
+    box = (-torch.log((inner + 1) / (outer + 1)) * weight).sum() / total
+    angle = ((1 - torch.cos(geometry[:, 4] - truth[:, 4])) * weight).sum() / total
+    whole = config.dice * dice + config.bce * bce + config.box * box + config.angle * angle
+    return Losses(whole, dice.detach(), bce.detach(), box.detach(), angle.detach())
