@@ -24,6 +24,7 @@ __all__ = [
     "heights",
     "intersection_area",
     "is_convex",
+    "meeting_pairs",
     "order_points",
     "oriented_rectangles",
     "quad_iou",
@@ -291,6 +292,36 @@ def boxes_meet(a: Array, b: Array) -> NDArray[np.bool_]:
         & (a[:, None, 1] < b[None, :, 3])
         & (b[None, :, 1] < a[:, None, 3])
     )
+
+
+def meeting_pairs(boxes: ArrayLike) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """All pairs i < j of axis-aligned boxes ``[N, 4]`` that share some area, in rising order of (i, j).
+
+    The boxes are swept from top to bottom, a block of candidate pairs at a time, so that memory stays bounded for the
+    tens of thousands of words of a very long page.
+    """
+    b = np.asarray(boxes, np.float64).reshape(-1, 4)
+    order = np.argsort(b[:, 1], kind="stable")
+    s = b[order]
+    after = np.arange(1, len(s) + 1)
+    count = np.maximum(np.searchsorted(s[:, 1], s[:, 3], side="left") - after, 0)  # begin before this one ends
+    ends = np.cumsum(count)
+    found: list[NDArray[np.intp]] = []
+    start = 0
+    while start < len(s):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(int(np.searchsorted(ends, before + (1 << 20), side="right")), start + 1)
+        n = count[start:stop]
+        i = np.repeat(np.arange(start, stop), n)
+        j = np.arange(len(i)) - np.repeat(np.cumsum(n) - n, n) + i + 1
+        meet = (s[i, 0] < s[j, 2]) & (s[j, 0] < s[i, 2]) & (s[j, 1] < s[i, 3]) & (s[i, 1] < s[j, 3])
+        found.append(np.sort(np.stack([order[i[meet]], order[j[meet]]]), axis=0))
+        start = stop
+    if not found:
+        return np.zeros(0, np.intp), np.zeros(0, np.intp)
+    first, second = np.concatenate(found, axis=1)
+    rank = np.lexsort((second, first))
+    return first[rank], second[rank]
 
 
 # -- moves ---------------------------------------------------------------------------------------------------------

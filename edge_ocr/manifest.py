@@ -108,23 +108,36 @@ class DetectOutput:
 @dataclass(frozen=True, kw_only=True)
 class DetectDecode:
     """From maps to regions: cells over ``score_threshold``; neighbours whose quads overlap by ``merge_iou`` are
-    averaged; of regions that overlap by ``nms_iou`` the best stays; lower ones than ``min_height`` input pixels
-    are dropped; at most ``max_regions`` stay, the best."""
+    averaged, where a cell's say over an edge fades with its distance from that end of the word, to 1/e in
+    ``edge_reach`` heights; of regions that overlap by ``nms_iou`` the best stays, and one that lies by the share
+    ``contained`` in better ones of about its height goes; lower ones than ``min_height`` input pixels are dropped;
+    at most ``max_regions`` stay, the best."""
 
     score_threshold: float = _limits(0, 1)
     merge_iou: float = _limits(0, 1)
+    edge_reach: float = _limits(0.01)
     nms_iou: float = _limits(0, 1)
+    contained: float = _limits(0, 1)
     min_height: float = _limits(0)
     max_regions: int = _limits(1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tiling:
-    """Pictures that would have to shrink by more than ``max_shrink`` to fit the largest bucket are read in tiles,
-    which share ``overlap`` input pixels with their neighbours."""
+    """How pictures of any size meet the buckets; lengths are input pixels.
+
+    A picture that would have to shrink by more than ``max_shrink`` to fit a bucket is read in tiles, which share
+    ``overlap`` with their neighbours; at most ``max_tiles``, or it does shrink. Text higher than ``large`` is looked
+    for in the whole picture shrunk by ``coarse_shrink``, again and again if need be. A picture whose shorter side is
+    under ``grow_to`` is enlarged until it has that, and gets ``border`` of padding all around."""
 
     overlap: int = _limits(0)
     max_shrink: float = _limits(1)
+    max_tiles: int = _limits(1)
+    large: float = _limits(16)
+    coarse_shrink: float = _limits(1.5)
+    grow_to: int = _limits(1)
+    border: int = _limits(0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -482,6 +495,8 @@ def _check_detect(manifest: DetectManifest, where: str) -> None:
     if stride % manifest.output.stride:
         _fail(where, "output.stride", f"{manifest.output.stride} does not divide the input's stride, {stride}")
     shortest = min(min(bucket) for bucket in buckets)
+    if manifest.tiling.border * 2 >= shortest:
+        _fail(where, "tiling.border", f"{manifest.tiling.border} on both sides leaves nothing of a bucket's {shortest}")
     if manifest.tiling.overlap >= shortest:
         problem = f"{manifest.tiling.overlap} must be smaller than the buckets' shortest side, {shortest}"
         _fail(where, "tiling.overlap", problem)

@@ -154,3 +154,14 @@ def test_warp_matrix():
     assert np.allclose(g.apply_matrix(np.linalg.inv(m), b), a)
     with pytest.raises(ValueError, match="one line"):
         g.warp_matrix(np.zeros((4, 2)), b)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 50, 3000])
+def test_meeting_pairs_are_those_that_meet(n):
+    rng = np.random.default_rng(n)
+    corner = rng.uniform(0, 1000, (n, 2)).round()
+    boxes = np.concatenate([corner, corner + rng.uniform(0, 60, (n, 2)).round()], 1)
+    want = np.triu(g.boxes_meet(boxes, boxes), 1).nonzero()
+    got = g.meeting_pairs(boxes)
+    assert np.array_equal(got[0], want[0])
+    assert np.array_equal(got[1], want[1])
