@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | NDArray[Any] | Frame | PillowImage
 
-__all__ = ["MAX_PIXELS", "load_image"]
+__all__ = ["MAX_PIXELS", "load_image", "opencv"]
 
 MAX_PIXELS = 200_000_000
 _MAX_FILE_BYTES = 1 << 30
@@ -93,7 +93,7 @@ def _decode(content: bytes, what: str) -> NDArray[np.uint8]:
     _check_size(height, width, what)
     if _cut_off(content, kind):
         raise ImageError(f"{what}: the {kind} file is cut off; copy or export it again")
-    cv2 = _opencv()
+    cv2 = opencv()
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except (cv2.error, MemoryError) as error:
@@ -207,7 +207,8 @@ def _orient(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     return _turn(image, {3: 2, 4: 2, 5: 1, 6: -1, 7: -1, 8: 1}.get(orientation, 0))
 
 
-def _opencv() -> Any:
+def opencv() -> Any:
+    """The module cv2. Raises EngineError, which says what to install, where it is missing or broken."""
     try:
         import cv2
     except Exception as error:  # a cv2 built for another numpy fails with more than ImportError
