@@ -50,8 +50,8 @@ class Config:
     seed: int = 1
     shrink: float = 0.25  # how far the positive core lies inside a word's box, in parts of its shorter side
     band: float = 0.5  # share of the strip around the core that is left out of the loss
-    pool: int = 32  # sheets in the drawing pool
-    shots: int = 5  # crops of each
+    pool: int = 48  # sheets in the drawing pool
+    shots: int = 8  # crops of each
     validation: int = 48  # held-out scenes (unseen faces, other seed)
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -128,7 +128,7 @@ def match(found: NDArray[np.generic], truth: NDArray[np.generic], ignore: NDArra
 
 def f_measure(hits: int, found: int, truth: int) -> dict[str, float]:
     p, r = hits / max(1, found), hits / max(1, truth)
-    return {"precision": round(p, 4), "recall": round(r, 4), "f": round(2 * p * r / max(1e-9, p + r), 4)}
+    return {k: round(float(v), 4) for k, v in (("precision", p), ("recall", r), ("f", 2 * p * r / max(1e-9, p + r)))}
 
 
 @torch.no_grad()
@@ -282,7 +282,7 @@ def train(
         average_into(kept, model, min(config.average, 1 - 10 / (step + 10)))
         since += 1
         for name in ("total", "dice", "bce", "box", "angle"):
-            sums[name] += float(getattr(losses, name))
+            sums[name] += float(getattr(losses, name).detach())
         spent = time.monotonic() - begun
         bar.n = round(spent)
         if since == 50:

@@ -357,7 +357,7 @@ def receipt(rng: Rng, kit: Kit) -> Sheet:
     type as printers have them, letters apart, faint or broken print."""
     lang = "ko" if rng.random() < 0.55 else "en"
     face = kit.face(rng, lang, mono=0.6)
-    size = _size(rng, 8.5, 26) if rng.random() < 0.9 else _size(rng, 26, 48)
+    size = _size(rng, 9.5, 28) if rng.random() < 0.9 else _size(rng, 26, 48)
     wide = float(rng.choice([1.0, 1.0, 1.0, 0.7, 0.8, 0.6, 1.2]))
     plain = Pen(face, size, wide=wide, spacing=float(rng.choice([0, 0, 0.08, 0.15])) * size)
     big = Pen(face, size, wide=wide * float(rng.choice([1.0, 1.6, 2.0])), tall=float(rng.choice([1.3, 1.7, 2.0])))
@@ -625,7 +625,7 @@ def document(rng: Rng, kit: Kit) -> Sheet:
     image = ground(rng, height, width, _tint(rng, 5, 60, 8) if dark else _tint(rng, 215, 255, 8))
     sheet = Sheet(image)
     face = kit.face(rng, lang, mono=0.15)
-    size = _size(rng, 7.5, 20)
+    size = _size(rng, 8.5, 20)
     leading = rng.uniform(1.2, 1.9)
     colour = contrasting(rng, image[0, 0], 110)
     columns = int(rng.choice([1, 1, 1, 2, 2, 3]))
@@ -853,7 +853,7 @@ def scattered(rng: Rng, kit: Kit) -> Sheet:
         _scribble(rng, image, int(rng.integers(1, 10)))
     sheet = Sheet(image)
     taken = np.zeros((side, side), np.uint8)
-    for _ in range(int(rng.integers(4, 22))):
+    for _ in range(int(rng.integers(6, 40))):
         lang = "ko" if rng.random() < 0.55 else "en"
         face = kit.face(rng, lang)
         pen = Pen(face, _size(rng, 9, 130) if rng.random() < 0.9 else _size(rng, 100, 240))
@@ -869,6 +869,8 @@ def scattered(rng: Rng, kit: Kit) -> Sheet:
         box = np.array(mark.box).reshape(2, 2) - (mark.dx, mark.dy)
         corners = np.array([box[0], (box[1, 0], box[0, 1]), box[1], (box[0, 0], box[1, 1])])
         quad = corners @ m[:, :2].T + m[:, 2]
+        if (quad < 0).any() or (quad > side).any():
+            continue
         wide = (quad - quad.mean(0)) * 1.06 + quad.mean(0)
         probe = cv2.fillConvexPoly(np.zeros_like(taken), np.round(wide).astype(np.int32), 255)
         if cv2.countNonZero(cv2.bitwise_and(probe, taken)) or not probe.any():

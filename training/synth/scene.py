@@ -93,7 +93,7 @@ def _homography(rng: Rng, sheet: Sheet, size: int, kind: str) -> tuple[NDArray[n
         fill = rng.uniform(0.7, 1.0) if rng.random() < 0.6 else rng.uniform(0.2, 0.7)
         scale = size * fill / max(sheet.width, sheet.height)
         scale = min(scale, 12.0)
-    if rng.random() < 0.12 and kind not in ("single", "blank"):
+    if rng.random() < 0.08 and kind not in ("single", "blank"):
         # The whole sheet, or most of it, with what lies around it.
         scale = min(scale, size * rng.uniform(0.75, 1.0) / max(sheet.width, sheet.height))
         scale = max(scale, 0.45)
@@ -102,7 +102,7 @@ def _homography(rng: Rng, sheet: Sheet, size: int, kind: str) -> tuple[NDArray[n
         target = sheet.quads[int(rng.integers(len(sheet.quads)))].mean(axis=0) + rng.normal(0, 0.25 * size / scale, 2)
     else:
         target = rng.uniform(0, 1, 2) * (sheet.width, sheet.height)
-    if plain or rng.random() < 0.6:
+    if plain or rng.random() < 0.75:
         # Stay on the sheet where it is large enough.
         half = size / 2 / scale
         for axis, length in enumerate((sheet.width, sheet.height)):
@@ -260,8 +260,9 @@ def _surround(rng: Rng, kit: Kit, image: NDArray[np.uint8], alpha: NDArray[np.ui
     if rng.random() < 0.3:
         shade = cv2.blur(alpha, (25, 25))
         around = cv2.multiply(around, cv2.merge([255 - shade // 2] * 3), scale=1 / 255)
-    weight = alpha[:, :, None].astype(np.uint16)
-    return ((image * weight + around * (255 - weight)) // 255).astype(np.uint8)
+    # The seam is cut one pixel inside the sheet, where the warp has not yet mixed in the black outside.
+    cv2.copyTo(image, cv2.erode(alpha, np.ones((3, 3), np.uint8)) & 0x80, around)
+    return around
 
 
 _NOISE: list[NDArray[np.int16]] = []
