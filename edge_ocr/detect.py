@@ -13,6 +13,7 @@ along the box's own axes, and the angle of the reading direction in radians, clo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,8 +21,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge_ocr import geometry as g
+from edge_ocr.engine import Engine
+from edge_ocr.errors import ModelError
+from edge_ocr.manifest import DetectManifest
+from edge_ocr.preprocess import letterbox
+from edge_ocr.types import Quad, Region
+from edge_ocr.views import View, plan
 
-__all__ = ["DecodeOptions", "Targets", "decode", "encode", "suppress"]
+__all__ = [
+    "DecodeOptions",
+    "Detector",
+    "Sighting",
+    "Targets",
+    "components",
+    "decode",
+    "encode",
+    "merge_sightings",
+    "suppress",
+    "upright_rectangles",
+]
 
 QUARTER = np.pi / 2
 Floats = NDArray[np.floating[Any]]
@@ -290,29 +308,197 @@ def _merge(
     return g.rectangle_quads(centre, size, mean_angle), mean, support
 
 
-def suppress(quads: ArrayLike, support: ArrayLike, *, iou: float, contained: float = 1.0) -> NDArray[np.intp]:
+def suppress(
+    quads: ArrayLike, support: ArrayLike, *, iou: float, contained: float, partial: ArrayLike | None = None
+) -> NDArray[np.intp]:
     """Non-maximum suppression: the indices of the quads ``[N, 4, 2]`` that stay, most ``support`` ``[N]`` first.
 
-    A quad goes when one that stays overlaps it by ``iou``, or holds the share ``contained`` of it and is of about its
-    height (within a factor of two): a fragment of a word, while small print on a big letter is text of its own.
+    A quad goes when one that stays overlaps it by ``iou``, or when those that stay and are of about its height (within
+    a factor of two) hold the share ``contained`` of it: then it is a fragment of a word, or several words taken for
+    one, while small print on a big letter is text of its own. ``partial`` bool ``[N]``: quads that are known to be cut
+    off, whose height says nothing.
     """
     q = np.asarray(quads, np.float64).reshape(-1, 4, 2)
     order = np.argsort(-np.asarray(support, np.float64).reshape(-1), kind="stable")
     q = q[order]
-    n = len(q)
-    boxes = g.bounding_boxes(q)
-    alive = np.ones(n, bool)
-    first, second = np.nonzero(np.triu(g.boxes_meet(boxes, boxes), 1))
-    if len(first):
-        shared = g.intersection_area(q[first], q[second])
-        size, high = g.area(q), np.maximum(g.heights(q), 1e-9)
-        union = size[first] + size[second] - shared
-        ratio = high[second] / high[first]
-        clash = shared >= iou * union
-        clash |= (shared >= contained * size[second]) & (ratio > 0.5) & (ratio < 2.0)
-        clash &= shared > 0
-        first, second = first[clash], second[clash]
-        for a, b in zip(first.tolist(), second.tolist(), strict=True):  # by a: its fate is settled by now
-            if alive[a]:
+    first, second = g.meeting_pairs(g.bounding_boxes(q))
+    shared = g.intersection_area(q[first], q[second])
+    size, high = np.maximum(g.area(q), 1e-9), np.maximum(g.heights(q), 1e-9)
+    clash = shared >= np.maximum(iou * (size[first] + size[second] - shared), 1e-9)
+    ratio = high[second] / high[first]
+    alike = (ratio > 0.5) & (ratio < 2.0)
+    if partial is not None:
+        cut = np.asarray(partial, bool).reshape(-1)[order]
+        alike |= cut[second] & ~cut[first]
+    share = np.where(alike, shared / size[second], 0.0)
+    alive = [True] * len(q)
+    room = [contained] * len(q)
+    pairs = zip(first.tolist(), second.tolist(), clash.tolist(), share.tolist(), strict=True)
+    for a, b, hit, part in pairs:  # by a, whose fate is settled by now
+        if alive[a]:
+            room[b] -= part
+            if hit or (part > 0 and room[b] <= 0):
                 alive[b] = False
-    return np.asarray(order[alive])
+    return np.asarray(order[np.array(alive, bool)], np.intp)
+
+
+# -- pictures of any size ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Sighting:
+    """What one view found, in picture pixels: ``quads`` ``[N, 4, 2]``, ``scores`` ``[N]``, ``trust`` ``[N]`` (score,
+    less where the text is smaller or larger than this view sees well), ``cut`` bool ``[N]``: it reaches an edge of the
+    view beyond which the picture goes on."""
+
+    quads: g.Array
+    scores: g.Array
+    trust: g.Array
+    cut: NDArray[np.bool_]
+
+
+def merge_sightings(seen: Sequence[Sighting], *, iou: float, contained: float) -> tuple[g.Array, g.Array]:
+    """One set of regions from several views -> quads ``[M, 4, 2]``, scores ``[M]``.
+
+    Words that a seam cut are joined when both halves are there, lie on one line and overlap; then the usual
+    suppression, where whole ones come before cut ones and of the others that of the view which sees text of this size
+    best.
+    """
+    if not seen:
+        return np.zeros((0, 4, 2)), np.zeros(0)
+    quads = np.concatenate([s.quads for s in seen])
+    scores = np.concatenate([s.scores for s in seen])
+    trust = np.concatenate([s.trust for s in seen])
+    cut = np.concatenate([s.cut for s in seen])
+    view = np.repeat(np.arange(len(seen)), [len(s.scores) for s in seen])
+    quads, scores, trust, cut = _join_cut(quads, scores, trust, cut, view)
+    kept = suppress(quads, np.where(cut, 0.5, 1.0) * trust, iou=iou, contained=contained, partial=cut)
+    return quads[kept], scores[kept]
+
+
+def _join_cut(
+    quads: g.Array, scores: g.Array, trust: g.Array, cut: NDArray[np.bool_], view: NDArray[np.intp]
+) -> tuple[g.Array, g.Array, g.Array, NDArray[np.bool_]]:
+    """Cut quads of different views that continue one another become one whole quad."""
+    some = np.nonzero(cut)[0]
+    first, second = g.meeting_pairs(g.bounding_boxes(quads[some]))
+    first, second = some[first], some[second]
+    centre, size, angle = g.oriented_rectangles(quads)
+    dx, dy = (centre[second] - centre[first]).T
+    c, s = np.cos(angle[first]), np.sin(angle[first])
+    along, across = np.abs(dx * c + dy * s), np.abs(dy * c - dx * s)
+    low = np.minimum(size[first, 1], size[second, 1])
+    high = np.maximum(size[first, 1], size[second, 1])
+    overlap = (size[first, 0] + size[second, 0]) / 2 - along
+    fits = (view[first] != view[second]) & (low > 0.7 * high) & (across < 0.35 * low) & (overlap > 0.3 * low)
+    fits &= np.abs(g.wrap_angle(angle[second] - angle[first])) < 0.2
+    if not fits.any():
+        return quads, scores, trust, cut
+    group = components(len(quads), first[fits], second[fits])
+    alone = np.bincount(group)[group] == 1
+    joined = [np.nonzero(group == k)[0] for k in np.unique(group[~alone])]
+    longest = [parts[np.argmax(size[parts, 0])] for parts in joined]
+    whole = [g.bounding_rectangle(quads[p], float(angle[lead])) for p, lead in zip(joined, longest, strict=True)]
+    return (
+        np.concatenate([quads[alone], np.array(whole)]),
+        np.concatenate([scores[alone], [scores[p].max() for p in joined]]),
+        np.concatenate([trust[alone], [trust[p].max() for p in joined]]),
+        np.concatenate([cut[alone], np.zeros(len(joined), bool)]),
+    )
+
+
+class Detector:
+    """Finds words in pictures of any size.
+
+    ``manifest`` is the detector's model.json, ``engine`` runs its network. The usual camera frame is one run of the
+    network in a bucket of fixed shape; larger pictures are read in tiles, one at a time, so memory does not grow with
+    them; where text may be larger than the network sees, the picture is looked at again, shrunk (``plan``).
+    """
+
+    def __init__(self, manifest: DetectManifest, engine: Engine) -> None:
+        self.manifest = manifest
+        self.engine = engine
+        self.options = DecodeOptions(
+            score_threshold=manifest.decode.score_threshold,
+            merge_iou=manifest.decode.merge_iou,
+            edge_reach=manifest.decode.edge_reach,
+            nms_iou=manifest.decode.nms_iou,
+            contained=manifest.decode.contained,
+            min_height=manifest.decode.min_height,
+            max_regions=manifest.decode.max_regions,
+            stride=manifest.output.stride,
+        )
+
+    def warm_up(self) -> None:
+        """Runs the network once in each of its shapes, so that no later picture pays for it."""
+        for bucket in self.manifest.input.buckets:
+            self.maps(np.full((*bucket, 3), self.manifest.input.padding, np.uint8))
+
+    def maps(self, canvas: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Score map f32 ``[h, w]`` and geometry map f32 ``[h, w, 5]`` of a canvas uint8 ``[H, W, 3]`` in one of
+        the buckets."""
+        given, names = self.manifest.input, self.manifest.output
+        out = self.engine.run({given.name: canvas[None]})
+        try:
+            return out[names.score][0], out[names.geometry][0]
+        except KeyError as e:
+            raise ModelError(
+                f"the detector {self.manifest.name!r} gives {', '.join(out)} where its model.json says "
+                f"{names.score}, {names.geometry}: export it again"
+            ) from e
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Region]:
+        """The words of a picture uint8 ``[H, W, 3]`` RGB, quads in its pixels, the surest first."""
+        tiling, buckets = self.manifest.tiling, self.manifest.input.buckets
+        size = (image.shape[0], image.shape[1])
+        if min(size) < self.options.min_height:
+            return []
+        seen: list[Sighting] = []
+        level = 0
+        while views := plan(size, buckets, tiling, level=level):
+            seen.extend(self.look(image, view, skip_blank=len(views) > 1) for view in views)
+            # A single view that found text, none of it near the size where it goes blind, has found it all.
+            highest = g.heights(seen[0].quads).max(initial=np.inf if not len(seen[0].scores) else 0)
+            if level == 0 and len(views) == 1 and highest * views[0].scale < tiling.large:
+                break
+            level += 1
+        if len(seen) == 1:
+            quads, scores = seen[0].quads, seen[0].scores
+        else:
+            quads, scores = merge_sightings(seen, iou=self.options.nms_iou, contained=self.options.contained)
+        best = np.argsort(-scores, kind="stable")
+        return [Region(_quad(quads[i]), float(scores[i])) for i in best]
+
+    def look(self, image: NDArray[np.uint8], view: View, *, skip_blank: bool = False) -> Sighting:
+        """What one view shows; with ``skip_blank`` the network is not asked about an even surface."""
+        x0, y0, x1, y1 = view.box
+        part = image[y0:y1, x0:x1]
+        if skip_blank and int(np.ptp(part[::2, ::2])) < _BLANK:
+            return _nothing()
+        box = letterbox(part, view.bucket, self.manifest.input.padding, border=view.border, max_scale=view.scale)
+        quads, scores = decode(*self.maps(box.image), self.options)
+        size = np.array([x1 - x0, y1 - y0], np.float64)
+        inside = box.to_image(quads)
+        middle = inside.mean(1)
+        real = ((middle >= 0) & (middle <= size)).all(1)  # nothing in the padding
+        quads, scores, inside = quads[real], scores[real], inside[real]
+        high = g.heights(quads)
+        good, large = 3.0 * self.options.stride, self.manifest.tiling.large
+        trust = scores * np.minimum(1.0, np.minimum(high / good, large / np.maximum(high, 1e-9)))
+        reach = self.options.stride / view.scale
+        bounds = g.bounding_boxes(inside)
+        seams = np.array([x0 > 0, y0 > 0, x1 < image.shape[1], y1 < image.shape[0]])
+        over = np.concatenate([bounds[:, :2] < reach, bounds[:, 2:] > size - reach], axis=1)
+        return Sighting(g.translate(inside, (x0, y0)), scores, trust, (over & seams).any(1))
+
+
+_BLANK = 16  # grey levels: no text that anyone could read has less contrast
+
+
+def _nothing() -> Sighting:
+    return Sighting(np.zeros((0, 4, 2)), np.zeros(0), np.zeros(0), np.zeros(0, bool))
+
+
+def _quad(points: g.Array) -> Quad:
+    a, b, c, d = ((float(x), float(y)) for x, y in points)
+    return (a, b, c, d)

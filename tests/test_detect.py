@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from edge_ocr import geometry as g
-from edge_ocr.detect import DecodeOptions, components, decode, encode, suppress
+from edge_ocr.detect import (
+    DecodeOptions,
+    Detector,
+    Sighting,
+    components,
+    decode,
+    encode,
+    merge_sightings,
+    suppress,
+)
+from edge_ocr.errors import ModelError
+from edge_ocr.manifest import DetectDecode, DetectInput, DetectManifest, DetectOutput, Made, Tiling
 
 OPTIONS = DecodeOptions(
     score_threshold=0.5,
@@ -272,3 +283,213 @@ def test_components_against_a_plain_walk():
 )
 def test_suppress(quads, support, kept):
     assert suppress(np.array(quads).reshape(-1, 4, 2), support, iou=0.4, contained=0.7).tolist() == kept
+
+
+# -- seams ---------------------------------------------------------------------------------------------------------
+
+
+def sighting(*rows: tuple[np.ndarray, float, bool]) -> Sighting:
+    quads = np.array([r[0] for r in rows]).reshape(-1, 4, 2)
+    scores = np.array([r[1] for r in rows], float)
+    return Sighting(quads, scores, scores, np.array([r[2] for r in rows], bool))
+
+
+WHOLE, CUT = False, True
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.2, -0.6])
+def test_a_word_that_a_seam_cut_is_joined(angle):
+    def at(x, w, h=20.0):
+        return g.rotate(rectangle(x + w / 2, 0, w, h), angle)
+
+    left, right = sighting((at(0, 100), 0.8, CUT)), sighting((at(70, 130, 18), 0.9, CUT))
+    quads, scores = merge_sightings([left, right], iou=0.3, contained=0.7)
+    assert len(quads) == 1
+    assert g.quad_iou(quads, at(0, 200)[None])[0] > 0.97
+    assert scores.tolist() == [0.9]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        # the other tile shows it whole: the fragment goes, though it is surer
+        ((rectangle(50, 10, 40, 20), 0.9, CUT), (rectangle(70, 10, 80, 20), 0.6, WHOLE), [1]),
+        # the upper half of it, cut by a seam below
+        ((rectangle(70, 5, 80, 8), 0.9, CUT), (rectangle(70, 10, 80, 20), 0.6, WHOLE), [1]),
+        # both tiles show it whole
+        ((rectangle(70, 10, 80, 20), 0.9, WHOLE), (rectangle(71, 10, 80, 20), 0.6, WHOLE), [0]),
+        # two cut words of different lines
+        ((rectangle(50, 10, 80, 20), 0.9, CUT), (rectangle(70, 32, 80, 20), 0.8, CUT), [0, 1]),
+        # two cut words of one line that do not overlap: a real gap
+        ((rectangle(50, 10, 80, 20), 0.9, CUT), (rectangle(140, 10, 80, 20), 0.8, CUT), [0, 1]),
+        # a big letter and small print across it
+        ((rectangle(50, 50, 80, 100), 0.9, CUT), (rectangle(70, 32, 60, 15), 0.8, CUT), [0, 1]),
+    ],
+)
+def test_seams(first, second, kept):
+    quads, _ = merge_sightings([sighting(first), sighting(second)], iou=0.3, contained=0.7)
+    want = np.array([(first, second)[i][0] for i in kept])
+    assert len(quads) == len(want)
+    assert g.quad_iou_matrix(want, quads).max(1).min() > 0.999
+
+
+def test_three_tiles_join_one_long_word():
+    parts = [rectangle(x, 10, 100, 20) for x in (50, 120, 190)]
+    quads, _ = merge_sightings([sighting((p, 0.9, CUT)) for p in parts], iou=0.3, contained=0.7)
+    assert np.allclose(quads, [rectangle(120, 10, 240, 20)])
+
+
+def test_words_run_together_by_a_coarse_look_give_way_to_the_fine_ones():
+    fine = sighting((rectangle(50, 10, 90, 20), 0.9, WHOLE), (rectangle(150, 10, 90, 20), 0.9, WHOLE))
+    coarse = Sighting(rectangle(100, 10, 190, 20)[None], np.array([0.95]), np.array([0.3]), np.array([False]))
+    assert len(merge_sightings([fine, coarse], iou=0.5, contained=0.7)[0]) == 2
+    trusted = Sighting(coarse.quads, coarse.scores, np.array([0.95]), coarse.cut)
+    assert len(merge_sightings([fine, trusted], iou=0.5, contained=0.7)[0]) == 1
+
+
+def test_merge_of_nothing():
+    assert merge_sightings([], iou=0.3, contained=0.7)[0].shape == (0, 4, 2)
+    assert merge_sightings([sighting(), sighting()], iou=0.3, contained=0.7)[0].shape == (0, 4, 2)
+
+
+# -- the detector, with an engine that sees dark bars on light ground as a network would see words -------------------
+
+BUCKETS = ((192, 320), (320, 320), (480, 640), (640, 480), (736, 1280), (1280, 736))
+
+
+class Oracle:
+    """Says, by ``encode``, what a perfect network would say about dark upright bars 6 to 250 px high."""
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def run(self, inputs):
+        import cv2
+
+        (canvas,) = inputs["image"]
+        assert canvas.dtype == np.uint8
+        assert (canvas.shape[0], canvas.shape[1]) in BUCKETS
+        self.shapes.append(canvas.shape[:2])
+        _, _, stats, _ = cv2.connectedComponentsWithStats((canvas.mean(2) < 60).astype(np.uint8))
+        bars = [s[:4] for s in stats[1:] if 6 <= s[3] <= 250]
+        quads = [rectangle(x + w / 2, y + h / 2, w, h) for x, y, w, h in bars]
+        t = encode(np.array(quads).reshape(-1, 4, 2), np.zeros(len(quads), bool), canvas.shape[:2])
+        return {"score": t.score[None] * np.float32(0.9), "geometry": t.geometry[None]}
+
+
+def manifest() -> DetectManifest:
+    return DetectManifest(
+        format=1,
+        name="oracle",
+        task="detect",
+        version="1",
+        license="Apache-2.0",
+        languages=(),
+        files={},
+        made=Made(command="-", date="2026-01-01", machine="-", minutes=0, samples=0, source="-"),
+        measures={},
+        input=DetectInput(
+            name="image",
+            dtype="uint8",
+            layout="NHWC",
+            colour="RGB",
+            stride=32,
+            buckets=BUCKETS,
+            fit="letterbox",
+            resize="area-down-linear-up",
+            padding=114,
+        ),
+        output=DetectOutput(score="score", geometry="geometry", stride=4),
+        decode=DetectDecode(
+            score_threshold=0.5,
+            merge_iou=0.5,
+            edge_reach=1.0,
+            nms_iou=0.3,
+            contained=0.7,
+            min_height=4,
+            max_regions=1000,
+        ),
+        tiling=Tiling(overlap=96, max_shrink=1.3, max_tiles=48, large=200, coarse_shrink=4, grow_to=64, border=16),
+    )
+
+
+def bars(size: tuple[int, int], boxes: list[tuple[int, int, int, int]]) -> np.ndarray:
+    image = np.full((*size, 3), 235, np.uint8)
+    for x, y, w, h in boxes:
+        image[y : y + h, x : x + w] = 10
+    return image
+
+
+def found(image: np.ndarray) -> tuple[np.ndarray, Oracle]:
+    engine = Oracle()
+    regions = Detector(manifest(), engine).detect(image)
+    assert all(0 <= r.score <= 1 for r in regions)
+    return np.array([r.quad for r in regions]).reshape(-1, 4, 2), engine
+
+
+def check(size, boxes, least=0.85):
+    quads, engine = found(bars(size, boxes))
+    want = np.array([rectangle(x + w / 2, y + h / 2, w, h) for x, y, w, h in boxes]).reshape(-1, 4, 2)
+    assert len(quads) == len(want)
+    if len(want):
+        assert best_iou(want, quads).min() > least
+    return engine
+
+
+def test_a_camera_frame_is_one_run():
+    assert check((720, 1280), [(100, 100, 200, 30), (400, 300, 90, 20), (0, 690, 100, 30)]).shapes == [(736, 1280)]
+    assert check((480, 640), [(100, 100, 200, 30)]).shapes == [(480, 640)]
+
+
+def test_words_across_seams_come_out_whole():
+    # Bars all over a page, many of them on seams, one longer than the tiles' overlap.
+    boxes = [(x, y, 180, 22) for y in range(40, 1950, 90) for x in range(30, 1200, 260)]
+    boxes[12] = (30, boxes[12][1], 1300, 24)
+    boxes = [b for i, b in enumerate(boxes) if i == 12 or b[1] != boxes[12][1]]
+    engine = check((2000, 1414), boxes)
+    assert len(engine.shapes) > 4
+
+
+def test_a_letter_larger_than_the_network_sees_is_found_by_a_coarser_look():
+    engine = check((720, 1280), [(300, 60, 500, 600)])
+    assert engine.shapes == [(736, 1280), (192, 320)]
+
+
+def test_large_and_small_text_in_one_large_picture():
+    check((2400, 3200), [(200, 200, 900, 700), (1500, 300, 300, 24), (2000, 2000, 400, 120), (100, 2300, 200, 16)])
+
+
+@pytest.mark.parametrize(
+    ("size", "box"), [((30, 89), (8, 5, 70, 20)), ((16, 25), (3, 3, 19, 10)), ((25, 16), (2, 8, 12, 10))]
+)
+def test_tiny_pictures(size, box):
+    check(size, [box], least=0.6)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (3, 900), (5000, 2)])
+def test_pictures_too_thin_for_text_cost_nothing(size):
+    assert check(size, []).shapes == []
+
+
+def test_a_long_strip():
+    engine = check((10, 20000), [(50, 1, 60, 8), (9000, 1, 60, 8), (19000, 1, 990, 8)], least=0.5)
+    assert 1 <= len(engine.shapes) <= 48
+
+
+def test_blank_tiles_are_not_looked_at():
+    assert len(check((4000, 700), [(100, 100, 200, 30)]).shapes) == 2  # the tile with the word, the coarse look
+
+
+def test_warm_up_runs_every_bucket():
+    engine = Oracle()
+    Detector(manifest(), engine).warm_up()
+    assert engine.shapes == list(BUCKETS)
+
+
+def test_a_foreign_network_is_named():
+    class Foreign:
+        def run(self, inputs):
+            return {"y": np.zeros((1, 8, 8))}
+
+    with pytest.raises(ModelError, match=r"oracle.*y.*score"):
+        Detector(manifest(), Foreign()).warm_up()

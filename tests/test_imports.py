@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LEVELS = [
     {"errors", "types"},
     {"geometry", "ctc", "manifest"},
-    {"image", "preprocess", "engine", "models"},
+    {"image", "preprocess", "engine", "models", "views"},
     {"detect", "crop", "recognize", "layout"},
     {"reader"},
     {"stream", "capture", "quality", "scanners", "redact", "draw"},
