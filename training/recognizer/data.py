@@ -1,0 +1,108 @@
+"""Batches of drawn lines, grouped by width so that little is padding."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import IterableDataset, get_worker_info
+
+from training.recognizer.loss import steps_needed
+from training.synth.line import LineSynth, Sample
+
+__all__ = ["BUCKETS", "Batch", "LineBatches", "collate", "held_out", "labelled_crops"]
+
+# Widths in pixels at 32 px height; the runtime's own buckets stand in the manifest and need not be these.
+BUCKETS = (48, 64, 96, 128, 160, 192, 256, 320, 384, 448, 512)
+PADDING = 127
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """``images`` uint8 ``[N, 32, W]``, ``steps`` int64 ``[N]``: columns of the output that each fills, and the ``texts``."""
+
+    images: torch.Tensor
+    steps: torch.Tensor
+    texts: list[str]
+
+
+def collate(samples: list[Sample], width: int) -> Batch:
+    """Pad on the right to ``width``."""
+    images = np.full((len(samples), samples[0].image.shape[0], width), PADDING, np.uint8)
+    for row, sample in zip(images, samples, strict=True):
+        row[:, : sample.image.shape[1]] = sample.image
+    steps = torch.tensor([-(-s.image.shape[1] // 4) for s in samples])
+    return Batch(torch.from_numpy(images), steps, [s.text for s in samples])
+
+
+def bucket_of(width: int) -> int:
+    return next((b for b in BUCKETS if b >= width), -(-width // 64) * 64)
+
+
+class LineBatches(IterableDataset[Batch]):
+    """An endless, seeded stream of batches of about ``columns`` pixel columns each. ``progress`` (0..1, shared between processes)
+    drives the curriculum: degradations reach full strength at a quarter of the run."""
+
+    def __init__(self, *, ingredients: str, lang: str, charset: str, columns: int, max_width: int, seed: int) -> None:
+        self.ingredients, self.lang, self.charset = ingredients, lang, charset
+        self.columns, self.max_width, self.seed = columns, max_width, seed
+        self.progress = multiprocessing.get_context("fork").Value("d", 0.0)
+
+    def __iter__(self) -> Iterator[Batch]:
+        info = get_worker_info()
+        cv2.setNumThreads(0)
+        rng = np.random.default_rng([self.seed, info.id if info else 0])
+        synth = LineSynth.load(self.ingredients, lang=self.lang, charset=self.charset, max_width=self.max_width)
+        waiting: dict[int, list[Sample]] = {}
+        while True:
+            synth.difficulty = float(np.clip(0.3 + self.progress.value / 0.25 * 0.7, 0.3, 1.0))
+            sample = synth.sample(rng)
+            if steps_needed(sample.text) > -(-sample.image.shape[1] // 4):
+                continue
+            bucket = bucket_of(sample.image.shape[1])
+            group = waiting.setdefault(bucket, [])
+            group.append(sample)
+            if len(group) * bucket >= self.columns:
+                yield collate(group, bucket)
+                waiting[bucket] = []
+
+
+def held_out(ingredients: str, *, lang: str, charset: str, count: int, max_width: int, seed: int = 977) -> list[Sample]:
+    """Samples in the reserved faces, the same for every run with the same ingredients."""
+    synth = LineSynth.load(ingredients, lang=lang, charset=charset, reserved=True, max_width=max_width)
+    rng = np.random.default_rng(seed)
+    return [synth.sample(rng) for _ in range(count)]
+
+
+def labelled_crops(folder: str | Path) -> list[tuple[NDArray[np.uint8], str]]:
+    """(RGB crop, text) for each labelled quad of a folder with ``labels.jsonl``; pictures with one text and no quads whole."""
+    from edge_ocr.geometry import order_points
+    from edge_ocr.image import load_image
+
+    root = Path(folder)
+    out: list[tuple[NDArray[np.uint8], str]] = []
+    for line in (root / "labels.jsonl").read_text(encoding="utf-8").splitlines():
+        row: dict[str, Any] = json.loads(line)
+        image = load_image(root / row["image"])
+        ignore = row.get("ignore") or [False] * len(row["texts"])
+        if row["polygons"] is None:
+            if len(row["texts"]) == 1:
+                out.append((image, row["texts"][0]))
+            continue
+        for quad, text, skip in zip(row["polygons"], row["texts"], ignore, strict=True):
+            if skip or len(quad) != 4:
+                continue
+            q = np.asarray(order_points(np.asarray(quad, np.float64)[None])[0], np.float32)
+            w = int(np.linalg.norm(q[1] - q[0])) + 1
+            h = int(np.linalg.norm(q[3] - q[0])) + 1
+            target = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
+            out.append((cv2.warpPerspective(image, cv2.getPerspectiveTransform(q, target), (w, h)), text))
+    return out

@@ -1,0 +1,78 @@
+"""CTC over the symbols that a batch needs.
+
+A factorised head stands for thousands of symbols, but CTC's sum only visits those of the targets. So the products
+are gathered for the distinct symbols of the batch and ordinary CTC (Graves et al. 2006) runs over them.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from edge_ocr.ctc import decompose
+
+__all__ = ["batch_log_probs", "ctc_loss", "encode_targets", "steps_needed"]
+
+
+class _Ctc(torch.autograd.Function):
+    """CTC whose gradient is exact for log-probabilities that do not sum to one.
+
+    PyTorch's gradient has a term exp(log_prob) that only vanishes behind a softmax over all the classes given; over a
+    subset of the classes it would push their sum down, so it is taken out again.
+    """
+
+    @staticmethod
+    def forward(ctx, log_probs, targets, steps, lengths):  # type: ignore[no-untyped-def]
+        with torch.enable_grad():
+            lp = log_probs.detach().requires_grad_(True)
+            losses = F.ctc_loss(lp, targets, steps, lengths, blank=0, reduction="none", zero_infinity=True)
+            (grad,) = torch.autograd.grad(losses.sum(), lp)
+        t = torch.arange(lp.shape[0], device=lp.device)[:, None]
+        alive = ((t < steps.to(lp.device)[None, :]) & (losses.detach() > 0)[None, :]).unsqueeze(-1)
+        ctx.save_for_backward((grad - lp.detach().exp()) * alive)
+        return losses.detach()
+
+    @staticmethod
+    def backward(ctx, upstream):  # type: ignore[no-untyped-def]
+        (grad,) = ctx.saved_tensors
+        return grad * upstream[None, :, None], None, None, None
+
+
+def steps_needed(text: str) -> int:
+    """The fewest columns in which CTC can write ``text``: one a character and a blank between equal neighbours."""
+    return len(text) + sum(a == b for a, b in zip(text, text[1:], strict=False))
+
+
+def encode_targets(texts: list[str], charset: str) -> tuple[Tensor, Tensor, list[str]]:
+    """``texts`` -> (targets int64 ``[sum of lengths]`` over 1.., lengths int64 ``[N]``, the distinct symbols in that order)."""
+    symbols = sorted({c for t in texts for c in t})
+    index = {c: i + 1 for i, c in enumerate(symbols)}
+    targets = torch.tensor([index[c] for t in texts for c in t], dtype=torch.long)
+    return targets, torch.tensor([len(t) for t in texts], dtype=torch.long), symbols
+
+
+def batch_log_probs(outputs: dict[str, Tensor], symbols: list[str], charset: str) -> Tensor:
+    """Scores of the heads -> log-probabilities f32 ``[T, N, 1 + len(symbols)]`` of blank and ``symbols``."""
+    lp = F.log_softmax(outputs["symbols"].float(), -1)
+    place = {c: i + 1 for i, c in enumerate(charset)}
+    device = lp.device
+    plain = [0] + [place.get(c, lp.shape[-1] - 1) for c in symbols]
+    out = lp[..., torch.tensor(plain, device=device)]
+    hangul = [i for i, c in enumerate(symbols) if c not in place]
+    if hangul:
+        parts = torch.tensor([decompose(symbols[i]) for i in hangul], device=device)
+        product = sum(
+            F.log_softmax(outputs[k].float(), -1)[..., parts[:, j]] for j, k in enumerate(("initial", "medial", "final"))
+        )
+        out = out.index_add(-1, torch.tensor(hangul, device=device) + 1, product)
+    return out.transpose(0, 1)
+
+
+def ctc_loss(outputs: dict[str, Tensor], texts: list[str], steps: Tensor, charset: str) -> Tensor:
+    """Mean over the batch of the CTC loss per character. ``steps`` int64 ``[N]``: columns that belong to each sample."""
+    targets, lengths, symbols = encode_targets(texts, charset)
+    lp = batch_log_probs(outputs, symbols, charset)
+    losses = _Ctc.apply(lp, targets.to(lp.device), steps.to(lp.device), lengths.to(lp.device))
+    # Half-way between per-sample and per-character weighting: long texts count more, but not in proportion.
+    return (losses / lengths.to(lp.device).float().sqrt()).mean() / 2

@@ -1,0 +1,316 @@
+"""Text lines as a recognizer sees them: ink on a ground, tilted, worn, photographed, cut out a little wrong.
+
+``draw_text`` gives the ink of one line with the place of each character; ``LineSynth`` makes degraded grey crops with
+their text. Everything is seeded through the generator that is passed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ocr.preprocess import crop_to_line
+from training.synth import degrade
+from training.synth.fonts import Face, Faces
+from training.synth.texts import Texts
+
+__all__ = ["Ink", "LineSynth", "Sample", "draw_text"]
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True, eq=False)
+class Ink:
+    """``mask`` f32 ``[h, w]`` in 0..1, tight to the ink in x, from ``top`` to ``bottom`` of the ink in y; ``spans`` f32 ``[n, 2]``
+    gives where each character of the text (spaces too) begins and ends in x; ``em`` is the font size in pixels."""
+
+    mask: NDArray[np.float32]
+    spans: NDArray[np.float32]
+    em: int
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """``image`` uint8 ``[32, w]`` and what stands on it."""
+
+    image: NDArray[np.uint8]
+    text: str
+
+
+def draw_text(text: str, face: Face, size: int, *, spacing: float = 0.0, space: float = 1.0) -> Ink | None:
+    """Draw ``text`` in one line. ``spacing`` is added after each character and ``space`` scales the width of a space,
+    both as fractions of the font size. None when nothing visible comes out."""
+    font = face.font(size)
+    if spacing == 0.0 and space == 1.0:
+        mask, (ox, oy) = font.getmask2(text, mode="L", anchor="ls")
+        w, h = mask.size
+        if w < 1 or h < 1:
+            return None
+        ink = np.asarray(mask, dtype=np.uint8).reshape(h, w)
+        ends = np.array([font.getlength(text[:i]) for i in range(len(text) + 1)], np.float32) - ox
+        spans = np.stack([ends[:-1], ends[1:]], 1)
+    else:
+        x, parts, places = 0.0, [], []
+        top, bottom = 10**6, -(10**6)
+        for c in text:
+            advance = font.getlength(c) * (space if c == " " else 1.0)
+            if c != " ":
+                mask, (ox, oy) = font.getmask2(c, mode="L", anchor="ls")
+                w, h = mask.size
+                if w and h:
+                    parts.append((round(x) + ox, oy, np.asarray(mask, dtype=np.uint8).reshape(h, w)))
+                    top, bottom = min(top, oy), max(bottom, oy + h)
+            places.append((x, x + advance))
+            x += advance + spacing * size
+        if not parts:
+            return None
+        left = min(p[0] for p in parts)
+        width = max(p[0] + p[2].shape[1] for p in parts) - left
+        ink = np.zeros((bottom - top, width), np.uint8)
+        for px, py, patch in parts:
+            view = ink[py - top : py - top + patch.shape[0], px - left : px - left + patch.shape[1]]
+            np.maximum(view, patch, out=view)
+        spans = np.asarray(places, np.float32) - left
+    columns = np.flatnonzero(ink.max(0) > 40)
+    rows = np.flatnonzero(ink.max(1) > 40)
+    if len(columns) == 0 or len(rows) == 0:
+        return None
+    x0, x1, y0, y1 = columns[0], columns[-1] + 1, rows[0], rows[-1] + 1
+    return Ink((ink[y0:y1, x0:x1] / np.float32(255)).astype(np.float32), spans - x0, size)
+
+
+class LineSynth:
+    """Draws samples for one language. ``backgrounds`` are grey pictures to lay text on.
+
+    ``max_width`` bounds the width of a sample in pixels at 32 px height; longer texts are drawn again shorter.
+    ``difficulty`` in 0..1 scales the degradations (a curriculum raises it over the run).
+    """
+
+    def __init__(self, faces: Faces, texts: Texts, backgrounds: list[NDArray[np.uint8]], *, lang: str, charset: str, height: int = 32, max_width: int = 480, difficulty: float = 1.0) -> None:
+        self.faces, self.texts, self.backgrounds = faces, texts, backgrounds
+        self.lang, self.charset, self.height, self.max_width = lang, charset, height, max_width
+        self.difficulty = difficulty
+        self._allowed = frozenset(charset)
+        self._hangul = lang == "ko"
+
+    @classmethod
+    def load(cls, folder: str | Path, *, lang: str, charset: str, reserved: bool = False, max_width: int = 480) -> LineSynth:
+        """Everything from an ingredients folder."""
+        root = Path(folder)
+        backgrounds = []
+        for sub in ("backgrounds", "backgrounds_road"):
+            paths = sorted((root / sub).glob("*.webp")) + sorted((root / sub).glob("*.jpg"))
+            for path in paths[:: (4 if sub == "backgrounds_road" else 1)]:
+                grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+                if grey is not None:
+                    scale = 640 / max(grey.shape)
+                    backgrounds.append(cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+        return cls(Faces.load(root, reserved=reserved), Texts.load(root), backgrounds, lang=lang, charset=charset, max_width=max_width)
+
+    def writable(self, text: str) -> bool:
+        return all(c in self._allowed or (self._hangul and "가" <= c <= "힣") for c in text)
+
+    def text(self, rng: Rng) -> str:
+        for _ in range(50):
+            n = 1 if rng.random() < 0.80 else int(rng.integers(2, 5))
+            text = self.texts.word(rng, self.lang, self.charset) if n == 1 else self.texts.phrase(rng, self.lang, n, self.charset)
+            if n == 1 and len(text) > 2 and rng.random() < 0.02:
+                text = " ".join(text)  # spaced-out letters, as in "합 계"
+            if text.strip() and self.writable(text):
+                return text.strip()
+        return "0"
+
+    def sample(self, rng: Rng) -> Sample:
+        while True:
+            text = self.text(rng)
+            face = self.faces.pick(rng, text)
+            if face is None:
+                continue
+            image = self._draw(rng, text, face)
+            if image is not None and image.shape[1] <= self.max_width:
+                return Sample(image, text)
+
+    # -- drawing ------------------------------------------------------------------------------------------------
+    def _draw(self, rng: Rng, text: str, face: Face) -> NDArray[np.uint8] | None:
+        hard = self.difficulty
+        size = int((22, 30, 38, 48)[int(rng.integers(4))])
+        spacing, space = 0.0, 1.0
+        if rng.random() < 0.28:
+            spacing = float(rng.uniform(-0.07, 0.12)) if rng.random() < 0.85 else float(rng.uniform(0.12, 0.5))
+            space = float(rng.uniform(0.7, 1.8)) if spacing < 0.12 else 2.0
+        ink = draw_text(text, face, size, spacing=spacing, space=space)
+        if ink is None:
+            return None
+        mask = ink.mask
+        # Vertical extent: the detector's boxes are tight to the ink, but a dash or a comma alone keeps a body.
+        em = float(size)
+        least = 0.55 * em if rng.random() < 0.7 else 0.8 * em
+        extra = max(0.0, least - mask.shape[0])
+        stretch = 1.0
+        if rng.random() < 0.35:
+            stretch = float(np.exp(rng.normal(0, 0.28)))
+        elif rng.random() < 0.06:
+            stretch = float(rng.choice([0.5, 2.0]))
+        # Room around the ink for the transforms; the crop is placed later.
+        pad = int(em * 0.6) + 4
+        low = rng.uniform(0, 1)
+        mask = cv2.copyMakeBorder(mask, pad + int(extra * low), pad + int(extra * (1 - low)), pad, pad, cv2.BORDER_CONSTANT)
+        weight = rng.random()
+        if weight < 0.06 and size >= 30:
+            mask = cv2.erode(mask, np.ones((2, 2), np.uint8))
+        elif weight < 0.16:
+            mask = cv2.dilate(mask, np.ones((2, 2) if size < 40 else (3, 3), np.uint8))
+        h, w = mask.shape
+        box = np.array([[pad, pad], [w - pad, pad], [w - pad, h - pad], [pad, h - pad]], np.float32)
+        layers = self._layers(rng, mask, size)
+        inner_h, inner_w = h - 2 * pad, w - 2 * pad
+        # Target height in pixels of the camera's picture: mostly 12..40, now and then tiny.
+        native = float(np.clip(np.exp(rng.normal(np.log(24), 0.42)), 9 if hard > 0.5 else 14, 56))
+        if rng.random() < 0.06 * hard:
+            native = float(rng.uniform(7.5, 10))
+        scale = native / inner_h
+        # The true quad, disturbed by slant, tilt, perspective and a detector's errors.
+        target = box.copy()
+        target[:, 0] = (box[:, 0]) * scale * stretch
+        target[:, 1] = (box[:, 1]) * scale
+        tw, th = inner_w * scale * stretch, native
+        if rng.random() < 0.35:
+            shear = rng.normal(0, 0.12) * th
+            target[:2, 0] += shear
+            tilt = rng.normal(0, 0.035 if rng.random() < 0.8 else 0.09) * tw * min(1.0, 2.5 * th / max(tw, 1.0))
+            tilt = float(np.clip(tilt, -0.7 * th, 0.7 * th))
+            target[1:3, 1] += tilt
+            target += rng.normal(0, 0.03 * th, target.shape)
+        matrix = cv2.getPerspectiveTransform(box, target.astype(np.float32))
+        # Crop: tight to the ink, give or take a detector's error.
+        loose = rng.random() < 0.25
+        m = np.clip(rng.normal(0.07 if not loose else 0.16, 0.07 if not loose else 0.1, 4), -0.06, 0.5)
+        left, top = target[:, 0].min() - (m[0] + 0.04) * th, target[:, 1].min() - m[1] * th
+        right, bottom = target[:, 0].max() + (m[2] + 0.04) * th, target[:, 1].max() + m[3] * th
+        out_w, out_h = max(3, round(right - left)), max(5, round(bottom - top))
+        if out_w > 1600 or out_w / out_h * self.height > self.max_width:
+            return None
+        shift = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]], np.float64)
+        # Twice the size first, then area-resize: warping straight down would alias.
+        over = 2.0 if scale < 0.9 else 1.0
+        zoom = np.diag([over, over, 1.0])
+        full = zoom @ shift @ matrix
+        ow, oh = int(out_w * over), int(out_h * over)
+        warped = [cv2.warpPerspective(x, full, (ow, oh), flags=cv2.INTER_LINEAR) for x in layers]
+        if rng.random() < 0.10:
+            warped = [_wave(rng_state, x) for rng_state, x in zip([int(rng.integers(2**31))] * len(warped), warped)]
+        image = self._compose(rng, warped, (oh, ow))
+        if rng.random() < 0.14:
+            self._intrude(rng, image)
+        if over != 1.0:
+            image = cv2.resize(image, (out_w, out_h), interpolation=cv2.INTER_AREA)
+        # Screens, scans and steady hands are as common as bad light: many samples stay nearly clean.
+        strength = hard * float(rng.uniform(0.05, 1.0)) * min(1.0, native / 20 + 0.15)
+        image = degrade.camera(rng, image, strength=strength)
+        return crop_to_line(image, height=self.height)
+
+    def _layers(self, rng: Rng, mask: NDArray[np.float32], size: int) -> list[NDArray[np.float32]]:
+        """The text's ink and, sometimes, an outline or shadow below it."""
+        if rng.random() < 0.12:
+            mask = degrade.thermal(rng, mask)
+        layers = [mask]
+        u = rng.random()
+        if u < 0.07:
+            k = 3 if size < 32 else 5
+            layers.append(cv2.dilate(mask, np.ones((k, k), np.uint8)))
+        elif u < 0.14:
+            d = max(1, int(size * rng.uniform(0.03, 0.1)))
+            shadow = np.roll(mask, (d, int(rng.choice([-d, d]))), (0, 1))
+            layers.append(cv2.GaussianBlur(shadow, (0, 0), max(0.5, d * rng.uniform(0.2, 1.0))))
+        return layers
+
+    def _ground(self, rng: Rng, shape: tuple[int, int]) -> NDArray[np.float32]:
+        h, w = shape
+        u = rng.random()
+        level = float(rng.uniform(0, 255)) if rng.random() < 0.55 else float(rng.uniform(185, 255))
+        if u < 0.5 or not self.backgrounds:
+            return np.full((h, w), level, np.float32)
+        if u < 0.62:
+            end = float(np.clip(level + rng.normal(0, 60), 0, 255))
+            ramp = np.linspace(level, end, w if rng.random() < 0.5 else h, dtype=np.float32)
+            return np.broadcast_to(ramp[None, :] if len(ramp) == w and w != h else ramp[:, None] if len(ramp) == h else ramp[None, :], (h, w)).copy()
+        if u < 0.72:
+            # Stripes, grids and guilloche, as on cards and forms.
+            y, x = np.mgrid[0:h, 0:w].astype(np.float32)
+            f, a = rng.uniform(0.15, 1.2), rng.uniform(0, np.pi)
+            wave = np.sin((np.cos(a) * x + np.sin(a) * y) * f + 2 * np.sin(x * rng.uniform(0.02, 0.2)))
+            return np.clip(level + wave * rng.uniform(3, 28), 0, 255).astype(np.float32)
+        picture = self.backgrounds[int(rng.integers(len(self.backgrounds)))]
+        ph, pw = picture.shape
+        zoom = float(np.exp(rng.uniform(np.log(0.5), np.log(2.5))))
+        ch, cw = min(ph, max(4, int(h / zoom))), min(pw, max(4, int(w / zoom)))
+        y0, x0 = int(rng.integers(ph - ch + 1)), int(rng.integers(pw - cw + 1))
+        patch = cv2.resize(picture[y0 : y0 + ch, x0 : x0 + cw], (w, h), interpolation=cv2.INTER_LINEAR).astype(np.float32)
+        strength = float(rng.uniform(0.15, 1.0))
+        return np.clip(level * (1 - strength) + patch * strength if rng.random() < 0.6 else patch, 0, 255)
+
+    def _compose(self, rng: Rng, layers: list[NDArray[np.float32]], shape: tuple[int, int]) -> NDArray[np.uint8]:
+        ground = self._ground(rng, shape)
+        mean = float(ground.mean())
+        # Contrast: mostly plain to see, at times faint.
+        least = 30.0 if rng.random() < 0.12 else 65.0
+        choices = []
+        if mean - least > 0:
+            choices.append((0.0, mean - least))
+        if mean + least < 255:
+            choices.append((mean + least, 255.0))
+        dark_first = mean > 128 or len(choices) == 1
+        a, b = choices[0] if (dark_first and rng.random() < 0.8) or len(choices) == 1 else choices[1]
+        ink = float(rng.uniform(a, b))
+        if rng.random() < 0.45:  # printed text goes to the end of the scale
+            ink = a + (b - a) * rng.uniform(0, 0.25) if a == 0.0 else b - (b - a) * rng.uniform(0, 0.25)
+        out = ground
+        if len(layers) > 1:
+            under = float(np.clip(mean + (mean - ink) * rng.uniform(0.1, 0.8), 0, 255)) if rng.random() < 0.7 else float(rng.uniform(0, 255))
+            if abs(under - ink) < 50:
+                under = 255.0 if ink < 128 else 0.0
+            out = out + (under - out) * np.clip(layers[1], 0, 1)
+        out = out + (ink - out) * np.clip(layers[0], 0, 1)
+        return np.clip(out, 0, 255).astype(np.uint8)
+
+    def _intrude(self, rng: Rng, image: NDArray[np.uint8]) -> None:
+        """What else a crop may hold: a rule under or over the text, a table's border, bits of a neighbouring line."""
+        h, w = image.shape
+        shade = int(rng.integers(256))
+        u = rng.random()
+        if u < 0.45:
+            y = int(h * (rng.uniform(0.9, 1.0) if rng.random() < 0.7 else rng.uniform(0, 0.08)))
+            cv2.line(image, (0, y), (w, y + int(rng.integers(-1, 2))), shade, max(1, h // 24))
+        elif u < 0.6:
+            x = int(rng.choice([0, w - 1]))
+            cv2.line(image, (x, 0), (x, h), shade, max(1, h // 20))
+        else:
+            top = rng.random() < 0.5
+            depth = max(1, int(h * rng.uniform(0.03, 0.12)))
+            face = self.faces.pick(rng, "가나" if self._hangul else "Hg")
+            ink = draw_text(self.texts.word(rng, self.lang, self.charset)[:12], face, max(12, h)) if face else None
+            if ink is None:
+                return
+            strip = ink.mask[-depth:] if top else ink.mask[:depth]
+            strip = strip[:, : w]
+            x = int(rng.integers(0, max(1, w - strip.shape[1] + 1)))
+            view = image[: strip.shape[0], x : x + strip.shape[1]] if top else image[h - strip.shape[0] :, x : x + strip.shape[1]]
+            view[:] = np.clip(view + (shade - view.astype(np.float32)) * strip, 0, 255).astype(np.uint8)
+
+
+def _wave(seed: int, layer: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bend a layer along an arc or a sine, as paper and curved signs do; equal for equal seeds."""
+    rng = np.random.default_rng(seed)
+    h, w = layer.shape
+    x = np.arange(w, dtype=np.float32)
+    bow = rng.normal(0, 0.08) * h
+    if rng.random() < 0.5:
+        dy = bow * (4 * ((x / max(w - 1, 1)) - 0.5) ** 2 - 0.33) * min(2.0, max(0.5, w / h / 3))
+    else:
+        dy = bow * np.sin(x / max(w, 1) * 2 * np.pi * rng.uniform(0.5, 1.5) + rng.uniform(0, 6))
+    map_x, map_y = np.meshgrid(x, np.arange(h, dtype=np.float32))
+    return cv2.remap(layer, map_x, (map_y + dy[None, :]).astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
