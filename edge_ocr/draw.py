@@ -124,9 +124,11 @@ def _write(page: NDArray[np.uint8], text: str, corners: NDArray[np.float32]) -> 
     right, bottom = min(right, page.shape[1]), min(bottom, page.shape[0])
     if not text or left >= right or top >= bottom or height < 1 or width < 1:
         return
-    size = int(np.clip(round(height), 12, 160))
+    text = text[:500]
+    size = int(np.clip(round(height), 12, 160 if len(text) < 100 else 32))
     ink = _lettering(text, size)
-    room = max(ink.shape[1], round(size * width / height))
+    # OpenCV warps nothing beyond 32767 pixels
+    room = max(ink.shape[1], min(round(size * width / height), 30_000))
     ink = np.pad(ink, ((0, 0), (0, room - ink.shape[1])))
     source = np.array([[0, 0], [room, 0], [room, size], [0, size]], np.float32)
     matrix = cv2.getPerspectiveTransform(source, corners - np.array([left, top], np.float32))
