@@ -1,8 +1,8 @@
 """What the detector is punished for: score (dice and balanced cross entropy), boxes (IoU), angle (cosine).
 
-After "EAST", Zhou et al., https://arxiv.org/abs/1704.03155; the dice term after V-Net, https://arxiv.org/abs/1606.04797, hard negatives
-after https://arxiv.org/abs/1604.03540. Cells of a word share its weight, so that a title does not outweigh a paragraph.
-"""
+After "EAST", Zhou et al., https://arxiv.org/abs/1704.03155; the dice term after V-Net,
+https://arxiv.org/abs/1606.04797, hard negatives after https://arxiv.org/abs/1604.03540. Cells of a word share its
+weight, so that a title does not outweigh a paragraph."""
 
 from __future__ import annotations
 
@@ -39,9 +39,11 @@ class Losses:
     angle: Tensor
 
 
-def detector_loss(logits: Tensor, geometry: Tensor, score: Tensor, truth: Tensor, mask: Tensor, config: LossConfig) -> Losses:
-    """``logits`` [N, 1, h, w] and ``geometry`` [N, 5, h, w] of the network against ``score`` [N, h, w] (0 or 1), ``truth``
-    [N, 5, h, w] and ``mask`` [N, h, w] (0 where no loss is taken), all float."""
+def detector_loss(
+    logits: Tensor, geometry: Tensor, score: Tensor, truth: Tensor, mask: Tensor, config: LossConfig
+) -> Losses:
+    """``logits`` [N, 1, h, w] and ``geometry`` [N, 5, h, w] of the network against ``score`` [N, h, w] (0 or 1),
+    ``truth`` [N, 5, h, w] and ``mask`` [N, h, w] (0 where no loss is taken), all float."""
     logit = logits[:, 0].float()
     geometry = geometry.float()
     positive = score * mask

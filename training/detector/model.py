@@ -1,9 +1,9 @@
 """The detector's network: an EAST-like fully convolutional network of dense 3×3 convolutions.
 
-"EAST: An Efficient and Accurate Scene Text Detector", Zhou et al., CVPR 2017, https://arxiv.org/abs/1704.03155, on a small
-residual trunk (He et al., https://arxiv.org/abs/1512.03385). Only Conv, BatchNorm, ReLU, Add and nearest upsampling, channel counts in
-multiples of 16: that is what INT8 engines run fast. The last block at stride 32 is dilated, so that the ends of a word
-of several hundred pixels are seen from its middle.
+"EAST: An Efficient and Accurate Scene Text Detector", Zhou et al., CVPR 2017, https://arxiv.org/abs/1704.03155, on a
+small residual trunk (He et al., https://arxiv.org/abs/1512.03385). Only Conv, BatchNorm, ReLU, Add and nearest
+upsampling, channel counts in multiples of 16: that is what INT8 engines run fast. The last block at stride 32 is
+dilated, so that the ends of a word of several hundred pixels are seen from its middle.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ __all__ = ["Deployed", "Detector", "ModelConfig"]
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Channels at strides 2, 4, 8, 16, 32 (``widths``), blocks at strides 8, 16, 32 (``depths``), and channels of the way back
-    up at strides 16, 8, 4 (``neck``). ``reach`` is the greatest distance in pixels that the geometry head can say."""
+    """Channels at strides 2, 4, 8, 16, 32 (``widths``), blocks at strides 8, 16, 32 (``depths``), and channels of the
+    way back up at strides 16, 8, 4 (``neck``). ``reach`` is the greatest distance in pixels that the geometry head
+    can say."""
 
     widths: tuple[int, int, int, int, int] = (16, 32, 48, 96, 112)
     depths: tuple[int, int, int] = (1, 1, 2)

@@ -2,11 +2,11 @@
 
     python -m training.detector.train --ingredients DIR --out runs/detector --minutes 90 [--resume] [--labelled FOLDER]
 
-The schedule follows the clock: ``--minutes`` of training in all, with the learning rate at zero when they are over, so that
-the end is known beforehand on any machine. A run that is stopped (also by a signal) goes on with ``--resume``; minutes
-already spent count. Besides checkpoints the folder gets ``log.jsonl`` (a line every few steps and every validation),
-``curves.png`` at the end where matplotlib is installed, and ``final.pt`` with the averaged weights.
-"""
+The schedule follows the clock: ``--minutes`` of training in all, with the learning rate at zero when they are over,
+so that the end is known beforehand on any machine. A run that is stopped (also by a signal) goes on with
+``--resume``; minutes already spent count. Besides checkpoints the folder gets ``log.jsonl`` (a line every few steps
+and every validation), ``curves.png`` at the end where matplotlib is installed, and ``final.pt`` with the averaged
+weights."""
 
 from __future__ import annotations
 
@@ -70,7 +70,16 @@ class Config:
 
 
 # Used for the measures below; what is shipped stands in the model's manifest.
-DECODE = DecodeOptions(score_threshold=0.5, merge_iou=0.3, nms_iou=0.3, min_height=5.0, max_regions=1000, edge_reach=1.0, contained=0.7, stride=4)
+DECODE = DecodeOptions(
+    score_threshold=0.5,
+    merge_iou=0.3,
+    nms_iou=0.3,
+    min_height=5.0,
+    max_regions=1000,
+    edge_reach=1.0,
+    contained=0.7,
+    stride=4,
+)
 
 
 # ---------------------------------------------------------------- data
@@ -94,8 +103,10 @@ class Stream(torch.utils.data.IterableDataset[tuple[Tensor, Tensor, Tensor, Tens
 def targets(scene: Scene, config: Config) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     t = encode(scene.quads, scene.ignore, scene.image.shape[:2], shrink=config.shrink, band=config.band)
     return (
-        torch.from_numpy(scene.image), torch.from_numpy(t.score),
-        torch.from_numpy(np.ascontiguousarray(t.geometry.transpose(2, 0, 1))), torch.from_numpy(t.mask),
+        torch.from_numpy(scene.image),
+        torch.from_numpy(t.score),
+        torch.from_numpy(np.ascontiguousarray(t.geometry.transpose(2, 0, 1))),
+        torch.from_numpy(t.mask),
     )
 
 
@@ -107,7 +118,9 @@ def normalise(image: Tensor) -> Tensor:
 # ---------------------------------------------------------------- measuring
 
 
-def match(found: NDArray[np.generic], truth: NDArray[np.generic], ignore: NDArray[np.bool_], iou: float = 0.5) -> tuple[int, int, int]:
+def match(
+    found: NDArray[np.generic], truth: NDArray[np.generic], ignore: NDArray[np.bool_], iou: float = 0.5
+) -> tuple[int, int, int]:
     """Greedy matching in the order of ``found`` [M, 4, 2] to ``truth`` [N, 4, 2] -> hits, found that count, truth that
     counts; what lies on an ignored truth does not count."""
     count = int((~ignore).sum())
@@ -147,11 +160,17 @@ def validate(model: Detector, scenes: list[Scene], device: torch.device) -> dict
 
 
 @torch.no_grad()
-def find(model: Detector, image: NDArray[np.uint8], device: torch.device, longest: int = 1280) -> tuple[NDArray[Any], NDArray[Any]]:
+def find(
+    model: Detector, image: NDArray[np.uint8], device: torch.device, longest: int = 1280
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Quads [M, 4, 2] in the pixels of an image uint8 [H, W, 3] of any size, and their scores [M]."""
     h, w = image.shape[:2]
     scale = min(1.0, longest / max(h, w))
-    small = cv2.resize(image, (max(1, round(w * scale)), max(1, round(h * scale))), interpolation=cv2.INTER_AREA) if scale < 1 else image
+    small = (
+        cv2.resize(image, (max(1, round(w * scale)), max(1, round(h * scale))), interpolation=cv2.INTER_AREA)
+        if scale < 1
+        else image
+    )
     h, w = small.shape[:2]
     canvas = np.full((-(-h // 32) * 32, -(-w // 32) * 32, 3), 114, np.uint8)
     canvas[:h, :w] = small
@@ -161,7 +180,8 @@ def find(model: Detector, image: NDArray[np.uint8], device: torch.device, longes
 
 
 def validate_folder(model: Detector, folder: Path, device: torch.device) -> dict[str, float]:
-    """F at IoU 0.5 on a labelled folder: ``labels.jsonl`` with ``image``, ``polygons``, ``ignore`` beside ``images``."""
+    """F at IoU 0.5 on a labelled folder: ``labels.jsonl`` with ``image``, ``polygons``, ``ignore`` beside
+    ``images``."""
     total = np.zeros(3, int)
     for line in (folder / "labels.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
@@ -210,8 +230,18 @@ def load_model(path: str | Path) -> tuple[Detector, dict[str, Any]]:
 
 
 def train(
-    ingredients: str, out: Path, minutes: float, config: Config, *, resume: bool = False, device: str = "cpu", threads: int = 1,
-    workers: int = 0, labelled: Path | None = None, every: float = 180.0, seconds_between_validations: float = 420.0,
+    ingredients: str,
+    out: Path,
+    minutes: float,
+    config: Config,
+    *,
+    resume: bool = False,
+    device: str = "cpu",
+    threads: int = 1,
+    workers: int = 0,
+    labelled: Path | None = None,
+    every: float = 180.0,
+    seconds_between_validations: float = 420.0,
 ) -> dict[str, float]:
     """Train for ``minutes`` in all; returns the last validation's measures."""
     torch.set_num_threads(threads)
@@ -224,7 +254,9 @@ def train(
     kept.load_state_dict(model.state_dict())
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.AdamW([{"params": matrices, "weight_decay": config.decay}, {"params": vectors, "weight_decay": 0.0}], lr=config.rate)
+    optimiser = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": config.decay}, {"params": vectors, "weight_decay": 0.0}], lr=config.rate
+    )
     step, spent = 0, 0.0
     last = out / "last.pt"
     if resume and last.exists():
@@ -234,7 +266,9 @@ def train(
         optimiser.load_state_dict(data["optimiser"])
         step, spent = data["step"], data["seconds"]
     stream = Stream(ingredients, config, config.seed + step)
-    loader = iter(torch.utils.data.DataLoader(stream, batch_size=config.batch, num_workers=workers, pin_memory=device != "cpu"))
+    loader = iter(
+        torch.utils.data.DataLoader(stream, batch_size=config.batch, num_workers=workers, pin_memory=device != "cpu")
+    )
     held = Scenes.load(ingredients, seed=977, size=config.size, reserved=True, shots=2)
     held_out = [next(held) for _ in range(config.validation)]
     del held
@@ -259,10 +293,26 @@ def train(
     since, result = 0, {}
     checked = saved = spent
     begun = time.monotonic() - spent
-    note(event="start", step=step, seconds=round(spent), minutes=minutes, config=asdict(config), parameters=sum(p.numel() for p in model.parameters()))
+    note(
+        event="start",
+        step=step,
+        seconds=round(spent),
+        minutes=minutes,
+        config=asdict(config),
+        parameters=sum(p.numel() for p in model.parameters()),
+    )
 
     def keep(path: Path) -> None:
-        save(path, model=model.state_dict(), average=kept.state_dict(), optimiser=optimiser.state_dict(), step=step, seconds=spent, samples=step * config.batch, config=json.loads(json.dumps(asdict(config))))
+        save(
+            path,
+            model=model.state_dict(),
+            average=kept.state_dict(),
+            optimiser=optimiser.state_dict(),
+            step=step,
+            seconds=spent,
+            samples=step * config.batch,
+            config=json.loads(json.dumps(asdict(config))),
+        )
 
     model.train()
     while not stop and spent < minutes * 60:
@@ -288,8 +338,13 @@ def train(
         if since == 50:
             row = {k: round(v / since, 4) for k, v in sums.items() if k != "draw"}
             note(
-                event="step", step=step, samples=step * config.batch, seconds=round(spent), rate=round(optimiser.param_groups[0]["lr"], 6),
-                draw_ms=round(1000 * sums["draw"] / since / config.batch, 1), **row,
+                event="step",
+                step=step,
+                samples=step * config.batch,
+                seconds=round(spent),
+                rate=round(optimiser.param_groups[0]["lr"], 6),
+                draw_ms=round(1000 * sums["draw"] / since / config.batch, 1),
+                **row,
             )
             bar.set_postfix_str(f"step {step} loss {row['total']:.3f} box {row['box']:.3f}")
             sums = dict.fromkeys(sums, 0.0)
@@ -311,7 +366,15 @@ def train(
         if labelled is not None:
             result |= validate_folder(kept, labelled, place)
         note(event="end", step=step, samples=step * config.batch, seconds=round(spent), **result)
-        save(out / "final.pt", average=kept.state_dict(), step=step, seconds=spent, samples=step * config.batch, config=json.loads(json.dumps(asdict(config))), measures=result)
+        save(
+            out / "final.pt",
+            average=kept.state_dict(),
+            step=step,
+            seconds=spent,
+            samples=step * config.batch,
+            config=json.loads(json.dumps(asdict(config))),
+            measures=result,
+        )
         curves(out / "log.jsonl", out / "curves.png")
     log.close()
     return result
@@ -360,9 +423,21 @@ def main() -> None:
     config = Config.from_dict(json.loads(a.config.read_text(encoding="utf-8"))) if a.config else Config()
     if a.seed is not None:
         config = replace(config, seed=a.seed)
-    print(json.dumps(train(
-        a.ingredients, a.out, a.minutes, config, resume=a.resume, device=a.device, threads=a.threads, workers=a.workers, labelled=a.labelled,
-    )))
+    print(
+        json.dumps(
+            train(
+                a.ingredients,
+                a.out,
+                a.minutes,
+                config,
+                resume=a.resume,
+                device=a.device,
+                threads=a.threads,
+                workers=a.workers,
+                labelled=a.labelled,
+            )
+        )
+    )
 
 
 if __name__ == "__main__":

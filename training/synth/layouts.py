@@ -1,8 +1,8 @@
 """What scenes are of: receipts, shop pages, documents, cards, signs, single words, and things without text.
 
-Every layout takes a seeded generator and a ``Kit`` and returns a ``Sheet``; ``LAYOUTS`` lists them with how often each is
-drawn. Pure separators (``-----``, ``=====``, dotted rules, bar codes) are not text: they are drawn without a box, so that
-a detector learns to leave them alone.
+Every layout takes a seeded generator and a ``Kit`` and returns a ``Sheet``; ``LAYOUTS`` lists them with how often
+each is drawn. Pure separators (``-----``, ``=====``, dotted rules, bar codes) are not text: they are drawn without a
+box, so that a detector learns to leave them alone.
 """
 
 from __future__ import annotations
@@ -23,12 +23,38 @@ __all__ = ["LAYOUTS", "Backgrounds", "Kit", "Words"]
 Rng = np.random.Generator
 
 _MONO = (
-    "mono", "cour", "cousine", "inconsolata", "coding", "vt323", "d2", "galmuri", "neodgm", "cutive", "ocr", "press-start",
-    "dotgothic", "special-elite", "gulim", "dotum", "share-tech",
+    "mono",
+    "cour",
+    "cousine",
+    "inconsolata",
+    "coding",
+    "vt323",
+    "d2",
+    "galmuri",
+    "neodgm",
+    "cutive",
+    "ocr",
+    "press-start",
+    "dotgothic",
+    "special-elite",
+    "gulim",
+    "dotum",
+    "share-tech",
 )
-_ITEMS_EN = "TOTAL SUBTOTAL CASH CHANGE TAX GST AMOUNT QTY ITEM PRICE INVOICE RECEIPT TEL DATE TIME ROUNDING TABLE NO. SR RM VISA".split()
-_ITEMS_KO = "합계 금액 수량 단가 메뉴명 상품명 주문번호 테이블 부가세 과세물품가액 받을금액 받은금액 거스름돈 결제금액 신용카드 승인번호 대표 전화 주소 사업자번호 영수증 배달비 할인".split()
-_FIELDS_KO = "주민등록증 운전면허증 외국인등록증 성명 주소 발급일 국적 면허번호 갱신기간 조건 체류자격 생년월일 서울특별시장 경찰청장 구청장 여권".split()
+# fmt: off
+_ITEMS_EN = [
+    "TOTAL", "SUBTOTAL", "CASH", "CHANGE", "TAX", "GST", "AMOUNT", "QTY", "ITEM", "PRICE", "INVOICE",
+    "RECEIPT", "TEL", "DATE", "TIME", "ROUNDING", "TABLE", "NO.", "SR", "RM", "VISA",
+]
+_ITEMS_KO = [
+    "합계", "금액", "수량", "단가", "메뉴명", "상품명", "주문번호", "테이블", "부가세", "과세물품가액", "받을금액", "받은금액", "거스름돈",
+    "결제금액", "신용카드", "승인번호", "대표", "전화", "주소", "사업자번호", "영수증", "배달비", "할인",
+]
+_FIELDS_KO = [
+    "주민등록증", "운전면허증", "외국인등록증", "성명", "주소", "발급일", "국적", "면허번호", "갱신기간", "조건", "체류자격", "생년월일",
+    "서울특별시장", "경찰청장", "구청장", "여권",
+]
+# fmt: on
 
 
 class Words:
@@ -53,7 +79,9 @@ class Words:
         ko = first("subtitles_ko.tsv", 30000) + first("words_ko.tsv", 15000)
         en = [w for w in first("words_en.tsv", 20000) if w.isascii()]
         if not ko and not en:
-            raise FileNotFoundError(f"{root}: no word lists there; run training.ingredients, or point --ingredients at a folder of its shape")
+            raise FileNotFoundError(
+                f"{root}: no word lists; run training.ingredients, or point --ingredients at a folder of its shape"
+            )
         return cls(ko or en, en or ko, first("names_ko.txt", 60000) + first("addresses_ko.txt", 20000))
 
     def word(self, rng: Rng, lang: str) -> str:
@@ -86,11 +114,27 @@ class Words:
         """A number as print has them: prices, dates, times, phones, codes, amounts with units."""
         n = int(10 ** rng.uniform(0, 6.5))
         kinds = (
-            f"{n:,}", f"{n:,}원", f"{n % 100000 / 100:.2f}", f"${n % 10000 / 100:.2f}", f"{n % 100}", f"{n % 10}",
-            f"20{n % 30:02d}-{n % 12 + 1:02d}-{n % 28 + 1:02d}", f"{n % 28 + 1:02d}/{n % 12 + 1:02d}/20{n % 30:02d}",
-            f"{n % 24:02d}:{n % 60:02d}", f"{n % 24:02d}:{n % 60:02d}:{n % 59:02d}", f"02-{n % 9000 + 1000}-{n % 8999 + 1000}",
-            f"010-{n % 9000 + 1000}-{n % 8999 + 1000}", f"{n % 100}%", f"{n % 1000}g", f"{n % 100}개", f"No.{n % 10000}",
-            f"{n % 999:03d}-{n % 99:02d}-{n % 99999:05d}", f"#{n}", f"{n:09d}", f"({n % 1000})", f"-{n:,}",
+            f"{n:,}",
+            f"{n:,}원",
+            f"{n % 100000 / 100:.2f}",
+            f"${n % 10000 / 100:.2f}",
+            f"{n % 100}",
+            f"{n % 10}",
+            f"20{n % 30:02d}-{n % 12 + 1:02d}-{n % 28 + 1:02d}",
+            f"{n % 28 + 1:02d}/{n % 12 + 1:02d}/20{n % 30:02d}",
+            f"{n % 24:02d}:{n % 60:02d}",
+            f"{n % 24:02d}:{n % 60:02d}:{n % 59:02d}",
+            f"02-{n % 9000 + 1000}-{n % 8999 + 1000}",
+            f"010-{n % 9000 + 1000}-{n % 8999 + 1000}",
+            f"{n % 100}%",
+            f"{n % 1000}g",
+            f"{n % 100}개",
+            f"No.{n % 10000}",
+            f"{n % 999:03d}-{n % 99:02d}-{n % 99999:05d}",
+            f"#{n}",
+            f"{n:09d}",
+            f"({n % 1000})",
+            f"-{n:,}",
         )
         return kinds[int(rng.integers(len(kinds)))]
 
@@ -167,7 +211,9 @@ class Kit:
         if rng.random() < mono:
             if lang not in self._mono:
                 pool = self.faces.hangul if lang == "ko" else self.faces.hangul + self.faces.latin
-                self._mono[lang] = [f for f in pool if any(m in f.name.lower() for m in _MONO) and "barcode" not in f.name]
+                self._mono[lang] = [
+                    f for f in pool if any(m in f.name.lower() for m in _MONO) and "barcode" not in f.name
+                ]
             if self._mono[lang]:
                 return self._mono[lang][int(rng.integers(len(self._mono[lang])))]
         for _ in range(20):
@@ -263,7 +309,9 @@ def _scribble(rng: Rng, image: NDArray[np.uint8], count: int) -> None:
         elif kind == 1:
             cv2.circle(image, (x, y), s // 2, colour, -1 if rng.random() < 0.4 else thick, cv2.LINE_AA)
         elif kind == 2:
-            cv2.rectangle(image, (x, y), (x + s, y + int(s * rng.uniform(0.3, 1.5))), colour, -1 if rng.random() < 0.3 else thick)
+            cv2.rectangle(
+                image, (x, y), (x + s, y + int(s * rng.uniform(0.3, 1.5))), colour, -1 if rng.random() < 0.3 else thick
+            )
         elif kind == 3:
             points = (np.array([x, y]) + rng.normal(0, s / 2, (int(rng.integers(3, 7)), 2))).astype(np.int32)
             if rng.random() < 0.5:
@@ -271,7 +319,9 @@ def _scribble(rng: Rng, image: NDArray[np.uint8], count: int) -> None:
             else:
                 cv2.polylines(image, [points], bool(rng.random() < 0.5), colour, thick, cv2.LINE_AA)
         elif kind == 4:
-            cv2.arrowedLine(image, (x, y), (x + int(rng.normal(0, s)), y + int(rng.normal(0, s))), colour, thick, cv2.LINE_AA)
+            cv2.arrowedLine(
+                image, (x, y), (x + int(rng.normal(0, s)), y + int(rng.normal(0, s))), colour, thick, cv2.LINE_AA
+            )
         elif kind == 5:
             bars(rng, image, x, y, s * 2, s)
         elif kind == 6:
@@ -284,7 +334,17 @@ def _scribble(rng: Rng, image: NDArray[np.uint8], count: int) -> None:
             wave = np.stack([x + s * 2 * t, y + s * 0.3 * np.cumsum(rng.normal(0, 0.5, 24))], 1).astype(np.int32)
             cv2.polylines(image, [wave], False, colour, thick, cv2.LINE_AA)
         elif kind == 8:
-            cv2.ellipse(image, (x, y), (s, max(2, int(s * rng.uniform(0.2, 1)))), rng.uniform(0, 180), 0, rng.uniform(90, 360), colour, thick, cv2.LINE_AA)
+            cv2.ellipse(
+                image,
+                (x, y),
+                (s, max(2, int(s * rng.uniform(0.2, 1)))),
+                rng.uniform(0, 180),
+                0,
+                rng.uniform(90, 360),
+                colour,
+                thick,
+                cv2.LINE_AA,
+            )
         else:
             # A row of the same sign: rules of dots, dashes, stars, windows, bricks.
             step, tall = max(3, s // 5), int(rng.integers(1, max(2, s // 4) + 1))
@@ -313,7 +373,13 @@ def _grid(rng: Rng, image: NDArray[np.uint8]) -> None:
             if kind > 0.8 and rng.random() < 0.4:
                 continue
             top = int(y + slope * x)
-            cv2.rectangle(image, (x + offset, top), (x + offset + max(1, int(px * fx)), top + max(1, int(py * fy))), colour, -1 if kind < 0.85 else 1)
+            cv2.rectangle(
+                image,
+                (x + offset, top),
+                (x + offset + max(1, int(px * fx)), top + max(1, int(py * fy))),
+                colour,
+                -1 if kind < 0.85 else 1,
+            )
 
 
 def blank(rng: Rng, kit: Kit) -> Sheet:
@@ -353,15 +419,20 @@ def _separator(rng: Rng, sheet: Sheet, pen: Pen, x0: float, x1: float, y: float)
 
 
 def receipt(rng: Rng, kit: Kit) -> Sheet:
-    """A till receipt or a slip: header, rules, columns of items and prices, totals, foot; condensed, wide and double-height
-    type as printers have them, letters apart, faint or broken print."""
+    """A till receipt or a slip: header, rules, columns of items and prices, totals, foot; condensed, wide and
+    double-height type as printers have them, letters apart, faint or broken print."""
     lang = "ko" if rng.random() < 0.55 else "en"
     face = kit.face(rng, lang, mono=0.6)
     size = _size(rng, 9.5, 28) if rng.random() < 0.9 else _size(rng, 26, 48)
     wide = float(rng.choice([1.0, 1.0, 1.0, 0.7, 0.8, 0.6, 1.2]))
     plain = Pen(face, size, wide=wide, spacing=float(rng.choice([0, 0, 0.08, 0.15])) * size)
     big = Pen(face, size, wide=wide * float(rng.choice([1.0, 1.6, 2.0])), tall=float(rng.choice([1.3, 1.7, 2.0])))
-    bold = Pen(kit.face(rng, lang) if rng.random() < 0.3 else face, size * rng.uniform(1.0, 1.3), wide=wide, bolder=1 if size > 12 else 0)
+    bold = Pen(
+        kit.face(rng, lang) if rng.random() < 0.3 else face,
+        size * rng.uniform(1.0, 1.3),
+        wide=wide,
+        bolder=1 if size > 12 else 0,
+    )
     small = Pen(face, max(7.0, size * 0.8), wide=wide)
     em = plain.width("00" if lang == "en" else kit.fit(face, "가나")) / 2
     width = int(np.clip(em * rng.uniform(18, 34), 260, 1000))
@@ -432,7 +503,14 @@ def receipt(rng: Rng, kit: Kit) -> Sheet:
             if right - pen.width(value) > end + gap:
                 sheet.write(right - pen.width(value), y, value, pen, ink)
         elif row < 0.96:
-            sheet.write(left + (plain.height if rng.random() < 0.3 else 0), y, kit.line(rng, pen.face, lang, int(rng.integers(2, 7))), pen, ink, gap=gap)
+            sheet.write(
+                left + (plain.height if rng.random() < 0.3 else 0),
+                y,
+                kit.line(rng, pen.face, lang, int(rng.integers(2, 7))),
+                pen,
+                ink,
+                gap=gap,
+            )
         elif row < 0.98:
             bars(rng, image, int(left), int(y), int((right - left) * 0.8), int(size * 3))
             y += size * 3
@@ -451,10 +529,22 @@ def receipt(rng: Rng, kit: Kit) -> Sheet:
 
 
 def _paragraph(
-    rng: Rng, kit: Kit, sheet: Sheet, pen: Pen, lang: str, x0: float, x1: float, y: float, lines: int, leading: float,
-    align: float, colour: Colour, **how: Any,
+    rng: Rng,
+    kit: Kit,
+    sheet: Sheet,
+    pen: Pen,
+    lang: str,
+    x0: float,
+    x1: float,
+    y: float,
+    lines: int,
+    leading: float,
+    align: float,
+    colour: Colour,
+    **how: Any,
 ) -> float:
-    """Up to ``lines`` lines between x0 and x1 from y down; ``align`` 0 left, 0.5 centre, 1 right. Returns the next y."""
+    """Up to ``lines`` lines between x0 and x1 from y down; ``align`` 0 left, 0.5 centre, 1 right. Returns the next
+    y."""
     gap = pen.space * rng.uniform(0.8, 1.3)
     mark = str(rng.choice(["", "", "", "- ", "* ", "· ", "※ ", "1. ", "→ "]))
     for i in range(lines):
@@ -531,17 +621,40 @@ def page(rng: Rng, kit: Kit) -> Sheet:
         least = 70 if kind < 0.72 else 95
         colour = contrasting(rng, ground_here, least if rng.random() < 0.85 else 45)
         how: dict[str, Any] = {}
-        if kind >= 0.72 and rng.random() < 0.5 or rng.random() < 0.06:
+        if (kind >= 0.72 and rng.random() < 0.5) or rng.random() < 0.06:
             how["shadow"] = (contrasting(rng, colour, 90), int(rng.integers(0, 4)), int(rng.integers(0, 3)))
         if rng.random() < 0.08:
             how["outline"] = (contrasting(rng, colour, 80), int(rng.integers(1, 4)))
         if block < 0.3:
-            pen = Pen(head, size * _size(rng, 1.3, 4.5), bolder=int(rng.random() < 0.15), wide=rng.uniform(0.85, 1.1), spacing=float(rng.choice([0, 0, -0.5, 1, 4])), slant=float(rng.choice([0, 0, 0, 0.2])))
-            y = _paragraph(rng, kit, sheet, pen, lang, left, right, y, int(rng.integers(1, 3)), rng.uniform(1.15, 1.6), align, colour, **how)
+            pen = Pen(
+                head,
+                size * _size(rng, 1.3, 4.5),
+                bolder=int(rng.random() < 0.15),
+                wide=rng.uniform(0.85, 1.1),
+                spacing=float(rng.choice([0, 0, -0.5, 1, 4])),
+                slant=float(rng.choice([0, 0, 0, 0.2])),
+            )
+            y = _paragraph(
+                rng,
+                kit,
+                sheet,
+                pen,
+                lang,
+                left,
+                right,
+                y,
+                int(rng.integers(1, 3)),
+                rng.uniform(1.15, 1.6),
+                align,
+                colour,
+                **how,
+            )
             y += pen.height * 0.3
         elif block < 0.62:
             pen = Pen(body, size * rng.uniform(0.8, 1.15), spacing=float(rng.choice([0, 0, 0, -0.4, 0.8])))
-            y = _paragraph(rng, kit, sheet, pen, lang, left, right, y, int(rng.integers(1, 8)), leading, align, colour, **how)
+            y = _paragraph(
+                rng, kit, sheet, pen, lang, left, right, y, int(rng.integers(1, 8)), leading, align, colour, **how
+            )
         elif block < 0.72:
             pen = Pen(body, size * rng.uniform(0.8, 1.3))
             text = kit.line(rng, body, lang, int(rng.integers(1, 4)))
@@ -551,7 +664,9 @@ def page(rng: Rng, kit: Kit) -> Sheet:
                 x = left + (right - left - w) * align
                 pad = pen.height * rng.uniform(0.15, 0.9)
                 top = y + size
-                _panel(rng, sheet.image, int(x - pad), int(top - pad), int(x + w + pad), int(top + pen.height + pad), fill)
+                _panel(
+                    rng, sheet.image, int(x - pad), int(top - pad), int(x + w + pad), int(top + pen.height + pad), fill
+                )
                 sheet.write(x, top - pen.top, text, pen, contrasting(rng, fill, 80))
                 y = top + pen.height + 2 * pad
         elif block < 0.8:
@@ -589,13 +704,15 @@ def _on_picture(rng: Rng, kit: Kit, sheet: Sheet, lang: str, x0: int, y0: int, x
         sheet.write(x, y, text, pen, contrasting(rng, _mean(sheet, x, y + pen.top, x + w, y), 90))
 
 
-def _table(rng: Rng, kit: Kit, sheet: Sheet, pen: Pen, lang: str, x0: float, x1: float, y: float, colour: Colour) -> float:
+def _table(
+    rng: Rng, kit: Kit, sheet: Sheet, pen: Pen, lang: str, x0: float, x1: float, y: float, colour: Colour
+) -> float:
     """Rows and columns with or without rules; returns the next y."""
     columns, rows = int(rng.integers(2, 6)), int(rng.integers(2, 7))
     pitch = pen.height * rng.uniform(1.35, 2.6)
     stops = np.linspace(x0, x1, columns + 1)
     ruled = rng.random()
-    for row in range(rows):
+    for _ in range(rows):
         if y + pitch > sheet.height - 2:
             break
         if ruled < 0.6:
@@ -604,7 +721,11 @@ def _table(rng: Rng, kit: Kit, sheet: Sheet, pen: Pen, lang: str, x0: float, x1:
             for stop in stops:
                 cv2.line(sheet.image, (int(stop), int(y)), (int(stop), int(y + pitch)), colour, 1)
         for k in range(columns):
-            text = kit.fit(pen.face, kit.words.number(rng)) if k and rng.random() < 0.5 else kit.line(rng, pen.face, lang, int(rng.integers(1, 3)))
+            text = (
+                kit.fit(pen.face, kit.words.number(rng))
+                if k and rng.random() < 0.5
+                else kit.line(rng, pen.face, lang, int(rng.integers(1, 3)))
+            )
             room = stops[k + 1] - stops[k] - 6
             while pen.width(text) > room and " " in text:
                 text = text.rsplit(" ", 1)[0]
@@ -632,7 +753,20 @@ def document(rng: Rng, kit: Kit) -> Sheet:
     edges = np.linspace(width * 0.04, width * 0.96, columns + 1)
     top = size
     if rng.random() < 0.5:
-        top = _paragraph(rng, kit, sheet, Pen(face, size * rng.uniform(1.3, 2.5), bolder=1), lang, edges[0], edges[-1], top, 1, 1.3, 0.5 if rng.random() < 0.5 else 0, colour)
+        top = _paragraph(
+            rng,
+            kit,
+            sheet,
+            Pen(face, size * rng.uniform(1.3, 2.5), bolder=1),
+            lang,
+            edges[0],
+            edges[-1],
+            top,
+            1,
+            1.3,
+            0.5 if rng.random() < 0.5 else 0,
+            colour,
+        )
     for k in range(columns):
         y = top + size
         x0, x1 = edges[k] + 5, edges[k + 1] - 5
@@ -648,7 +782,20 @@ def document(rng: Rng, kit: Kit) -> Sheet:
                 fill = contrasting(rng, image[0, 0], 20)
                 if y + h < height - 6 and x1 - x0 > 60:
                     _panel(rng, sheet.image, int(x0), int(y + 4), int(x1), int(y + 4 + h), fill)
-                    _paragraph(rng, kit, sheet, pen, lang, x0 + 6, x1 - 6, y + 4, max(1, int(h / (pen.height * 1.5)) - 1), 1.4, 0, contrasting(rng, fill, 90))
+                    _paragraph(
+                        rng,
+                        kit,
+                        sheet,
+                        pen,
+                        lang,
+                        x0 + 6,
+                        x1 - 6,
+                        y + 4,
+                        max(1, int(h / (pen.height * 1.5)) - 1),
+                        1.4,
+                        0,
+                        contrasting(rng, fill, 90),
+                    )
                 y += h + 8
             else:
                 part = sheet.image[int(y) : int(y + size * 4), int(x0) : int(x1)]
@@ -682,12 +829,22 @@ def _guilloche(rng: Rng, image: NDArray[np.uint8]) -> None:
         else:
             cx, cy = int(rng.integers(w)), int(rng.integers(h))
             for k in range(count):
-                cv2.ellipse(image, (cx, cy), (int(k * rng.uniform(2, 6)) + 3, k * 4 + 3), k * rng.uniform(0, 10), 0, 360, colour, 1, cv2.LINE_AA)
+                cv2.ellipse(
+                    image,
+                    (cx, cy),
+                    (int(k * rng.uniform(2, 6)) + 3, k * 4 + 3),
+                    k * rng.uniform(0, 10),
+                    0,
+                    360,
+                    colour,
+                    1,
+                    cv2.LINE_AA,
+                )
 
 
 def card(rng: Rng, kit: Kit) -> Sheet:
-    """An identity card, a name card, a ticket or a passport page: fields over fine patterns, a portrait, a seal, now and
-    then the lines that machines read."""
+    """An identity card, a name card, a ticket or a passport page: fields over fine patterns, a portrait, a seal, now
+    and then the lines that machines read."""
     lang = "ko" if rng.random() < 0.75 else "en"
     width = int(rng.integers(400, 720))
     height = int(width * rng.uniform(0.55, 0.75))
@@ -711,7 +868,12 @@ def card(rng: Rng, kit: Kit) -> Sheet:
         cv2.ellipse(face_picture, (pw // 2, ph // 2), (pw // 4, ph // 4), 0, 0, 360, _tint(rng, 90, 220, 30), -1)
         sheet.image[py : py + ph, px : px + pw] = face_picture
     y = height * rng.uniform(0.04, 0.12)
-    title = Pen(kit.face(rng, lang), size * rng.uniform(1.3, 2.2), spacing=float(rng.choice([0, 2, 6, 12])), bolder=int(rng.random() < 0.3))
+    title = Pen(
+        kit.face(rng, lang),
+        size * rng.uniform(1.3, 2.2),
+        spacing=float(rng.choice([0, 2, 6, 12])),
+        bolder=int(rng.random() < 0.3),
+    )
     text = str(rng.choice(_FIELDS_KO)) if lang == "ko" else kit.words.word(rng, "en").upper()
     text = kit.fit(title.face, text)
     y += title.height
@@ -723,14 +885,21 @@ def card(rng: Rng, kit: Kit) -> Sheet:
     machine = rng.random() < 0.2
     floor = height * (0.78 if machine else 0.97)
     while y < floor - size * 1.8:
-        pen = Pen(face, size * rng.uniform(0.75, 1.35), spacing=float(rng.choice([0, 0, 1, 2])), bolder=int(rng.random() < 0.2))
+        pen = Pen(
+            face,
+            size * rng.uniform(0.75, 1.35),
+            spacing=float(rng.choice([0, 0, 1, 2])),
+            bolder=int(rng.random() < 0.2),
+        )
         kind = rng.random()
         if kind < 0.25:
             text = f"{rng.integers(100000, 999999)}-{rng.integers(1000000, 9999999)}"
         elif kind < 0.4:
             text = f"{rng.integers(1990, 2030)}. {rng.integers(1, 13)}. {rng.integers(1, 29)}."
         elif kind < 0.5:
-            text = f"{rng.integers(11, 29)}-{rng.integers(10, 99)}-{rng.integers(100000, 999999)}-{rng.integers(10, 99)}"
+            text = (
+                f"{rng.integers(11, 29)}-{rng.integers(10, 99)}-{rng.integers(100000, 999999)}-{rng.integers(10, 99)}"
+            )
         elif kind < 0.6:
             text = kit.words.word(rng, "ko" if lang == "ko" else "en") + " : " + kit.words.word(rng, lang)
         else:
@@ -752,7 +921,9 @@ def card(rng: Rng, kit: Kit) -> Sheet:
         cv2.rectangle(sheet.image, (sx, sy), (sx + s, sy + s), seal, max(1, s // 14))
         for _ in range(5):
             a, b = rng.integers(0, s, 2)
-            cv2.line(sheet.image, (sx + int(a), sy + int(b)), (sx + int(rng.integers(s)), sy + int(b)), seal, max(1, s // 12))
+            cv2.line(
+                sheet.image, (sx + int(a), sy + int(b)), (sx + int(rng.integers(s)), sy + int(b)), seal, max(1, s // 12)
+            )
     if machine:
         signs = list("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789<<<<<<<<<<<<<<<<")
         face = kit.face(rng, "en", mono=1.0)
@@ -789,8 +960,7 @@ def sign(rng: Rng, kit: Kit) -> Sheet:
             # Night: signs shine on dark ground.
             sheet.image = cv2.convertScaleAbs(sheet.image, alpha=rng.uniform(0.1, 0.5))
     taken: list[tuple[float, float, float, float]] = []
-    for quad in sheet.quads:
-        taken.append((*quad.min(axis=0), *quad.max(axis=0)))
+    taken += [(*quad.min(axis=0), *quad.max(axis=0)) for quad in sheet.quads]
     for _ in range(int(rng.integers(1, 8))):
         lang = "ko" if rng.random() < 0.55 else "en"
         w = _size(rng, 60, sheet.width * 0.95)
@@ -824,7 +994,14 @@ def _signboard(rng: Rng, kit: Kit, sheet: Sheet, lang: str, x: float, y: float, 
         colour = contrasting(rng, here, 75 if rng.random() < 0.8 else 45)
         count = int(rng.choice([1, 1, 2, 2, 3]))
         text = kit.line(rng, face, lang, count)
-        pen = Pen(face, letters, bolder=int(rng.random() < 0.15), wide=rng.uniform(0.75, 1.2), slant=float(rng.choice([0, 0, 0, 0.2, -0.15])), spacing=letters * float(rng.choice([0, 0, 0, 0.1, 0.3, 0.45])))
+        pen = Pen(
+            face,
+            letters,
+            bolder=int(rng.random() < 0.15),
+            wide=rng.uniform(0.75, 1.2),
+            slant=float(rng.choice([0, 0, 0, 0.2, -0.15])),
+            spacing=letters * float(rng.choice([0, 0, 0, 0.1, 0.3, 0.45])),
+        )
         for _ in range(3):
             width = pen.width(text)
             if width <= w * 0.96:
@@ -841,7 +1018,15 @@ def _signboard(rng: Rng, kit: Kit, sheet: Sheet, lang: str, x: float, y: float, 
             how["outline"] = (contrasting(rng, colour, 70), min(thick, 8))
         if rng.random() < (0.15 if boarded else 0.45):
             how["shadow"] = (contrasting(rng, colour, 60), thick, int(rng.integers(0, 5)))
-        sheet.write(x + (w - pen.width(text)) * rng.choice([0.5, 0.5, 0.1, 0.9]), top + room / 2 - (pen.top + pen.bottom) / 2, text, pen, colour, strength=1.0 if rng.random() < 0.8 else rng.uniform(0.6, 0.95), **how)
+        sheet.write(
+            x + (w - pen.width(text)) * rng.choice([0.5, 0.5, 0.1, 0.9]),
+            top + room / 2 - (pen.top + pen.bottom) / 2,
+            text,
+            pen,
+            colour,
+            strength=1.0 if rng.random() < 0.8 else rng.uniform(0.6, 0.95),
+            **how,
+        )
         top += room
 
 

@@ -1,8 +1,8 @@
 """Scenes to learn detection from: a layout is drawn flat, then photographed several times.
 
-``shoot`` cuts a square out of a sheet as a camera or a scanner would see it (scale, turn, perspective, bent paper, light,
-blur, motion, noise, JPEG) and carries the words' boxes along. ``Scenes`` keeps a pool of sheets, takes a few shots of each and
-replaces it, so that the drawing of text is shared by several crops.
+``shoot`` cuts a square out of a sheet as a camera or a scanner would see it (scale, turn, perspective, bent paper,
+light, blur, motion, noise, JPEG) and carries the words' boxes along. ``Scenes`` keeps a pool of sheets, takes a few
+shots of each and replaces it, so that the drawing of text is shared by several crops.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ _VIEWS: dict[str, tuple[float, float, float, float, tuple[float, float]]] = {
 }
 
 
-def clip_quads(quads: NDArray[np.float32], size: int, least: float = 0.15) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+def clip_quads(
+    quads: NDArray[np.float32], size: int, least: float = 0.15
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
     """Words cut by the border of a square picture: their boxes are shortened along their own axes to what is seen.
 
     quads [N, 4, 2] -> clipped quads [N, 4, 2], ``seen`` [N] (at least a trace is inside), ``poor`` [N] (so much is cut
@@ -80,7 +82,11 @@ def clip_quads(quads: NDArray[np.float32], size: int, least: float = 0.15) -> tu
         u0, u1, v0, v1 = u.min(), u.max(), v.min(), v.max()
         height, width = np.ptp(whole_v), np.ptp(whole_u)
         out[i] = [centre + along * a + across * b for a, b in ((u0, v0), (u1, v0), (u1, v1), (u0, v1))]
-        poor[i] = (v1 - v0) < 0.6 * height or (u1 - u0) < min(0.5 * height, least * width) or area < 0.5 * (u1 - u0) * (v1 - v0)
+        poor[i] = (
+            (v1 - v0) < 0.6 * height
+            or (u1 - u0) < min(0.5 * height, least * width)
+            or area < 0.5 * (u1 - u0) * (v1 - v0)
+        )
     return out, seen, poor
 
 
@@ -158,7 +164,9 @@ def _project(m: NDArray[np.float64], points: NDArray[np.floating[Any]]) -> NDArr
     return (p[:, :2] / p[:, 2:3]).reshape(points.shape)
 
 
-def shoot(rng: Rng, sheet: Sheet, kit: Kit, size: int, kind: str, smallest: float = 6.0, faintest: float = 5.0) -> Scene:
+def shoot(
+    rng: Rng, sheet: Sheet, kit: Kit, size: int, kind: str, smallest: float = 6.0, faintest: float = 5.0
+) -> Scene:
     """One photograph of a sheet: uint8 [size, size, 3] with the words' quads; words lower than ``smallest`` pixels or
     with less contrast than ``faintest`` levels are ignored ones."""
     for _ in range(4):
@@ -175,14 +183,20 @@ def shoot(rng: Rng, sheet: Sheet, kit: Kit, size: int, kind: str, smallest: floa
     bend = _Bend(rng, sheet) if not plain and rng.random() < _VIEWS[kind][3] else None
     quads = sheet.quads.astype(np.float64)
     reach = _project(inverse, corners)
-    covered = bool((reach >= 0).all() and (reach[:, 0] <= sheet.width).all() and (reach[:, 1] <= sheet.height).all()) and bend is None
-    # Strong enlargement of drawings looks like no camera's; a cheap smooth filter stands for the upscaling of small pictures.
+    covered = (
+        bool((reach >= 0).all() and (reach[:, 0] <= sheet.width).all() and (reach[:, 1] <= sheet.height).all())
+        and bend is None
+    )
+    # Strong enlargement of drawings looks like no camera's; a cheap smooth filter stands for the upscaling of small
+    # pictures.
     mode = cv2.INTER_CUBIC if kind == "single" else cv2.INTER_LINEAR
     source = sheet.image
     if kind == "single" and rng.random() < 0.5:
         small = max(8, int(rng.integers(10, 40)))
         if source.shape[0] > small:
-            source = cv2.resize(source, (max(4, source.shape[1] * small // source.shape[0]), small), interpolation=cv2.INTER_AREA)
+            source = cv2.resize(
+                source, (max(4, source.shape[1] * small // source.shape[0]), small), interpolation=cv2.INTER_AREA
+            )
             fx, fy = sheet.width / source.shape[1], sheet.height / source.shape[0]
             inverse = np.diag([1 / fx, 1 / fy, 1.0]) @ inverse
             m_image = np.linalg.inv(inverse)
@@ -191,8 +205,20 @@ def shoot(rng: Rng, sheet: Sheet, kit: Kit, size: int, kind: str, smallest: floa
     else:
         m_image = m
     if bend is None:
-        image = cv2.warpPerspective(source, m_image, (size, size), flags=mode, borderMode=cv2.BORDER_REPLICATE if covered else cv2.BORDER_CONSTANT)
-        alpha = None if covered else cv2.warpPerspective(np.full(source.shape[:2], 255, np.uint8), m_image, (size, size), flags=cv2.INTER_LINEAR)
+        image = cv2.warpPerspective(
+            source,
+            m_image,
+            (size, size),
+            flags=mode,
+            borderMode=cv2.BORDER_REPLICATE if covered else cv2.BORDER_CONSTANT,
+        )
+        alpha = (
+            None
+            if covered
+            else cv2.warpPerspective(
+                np.full(source.shape[:2], 255, np.uint8), m_image, (size, size), flags=cv2.INTER_LINEAR
+            )
+        )
     else:
         step = 16
         count = size // step + 1
@@ -201,7 +227,9 @@ def shoot(rng: Rng, sheet: Sheet, kit: Kit, size: int, kind: str, smallest: floa
         look = (look + bend.shift(look)).astype(np.float32)
         grid = _spread(look, size, step)
         image = cv2.remap(source, grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        alpha = cv2.remap(np.full(source.shape[:2], 255, np.uint8), grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        alpha = cv2.remap(
+            np.full(source.shape[:2], 255, np.uint8), grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+        )
         # Where the paper's point p is seen: q with q + shift(q) = p.
         q = quads.copy()
         for _ in range(4):
@@ -213,8 +241,12 @@ def shoot(rng: Rng, sheet: Sheet, kit: Kit, size: int, kind: str, smallest: floa
     quads, seen, poor = clip_quads(quads, size)
     quads, ignore = quads[seen], sheet.ignored[seen] | poor[seen]
     if len(quads):
-        heights = (np.linalg.norm(quads[:, 3] - quads[:, 0], axis=1) + np.linalg.norm(quads[:, 2] - quads[:, 1], axis=1)) / 2
-        widths = (np.linalg.norm(quads[:, 1] - quads[:, 0], axis=1) + np.linalg.norm(quads[:, 2] - quads[:, 3], axis=1)) / 2
+        heights = (
+            np.linalg.norm(quads[:, 3] - quads[:, 0], axis=1) + np.linalg.norm(quads[:, 2] - quads[:, 1], axis=1)
+        ) / 2
+        widths = (
+            np.linalg.norm(quads[:, 1] - quads[:, 0], axis=1) + np.linalg.norm(quads[:, 2] - quads[:, 3], axis=1)
+        ) / 2
         ignore = ignore | (heights < smallest) | (widths < 0.4 * smallest)
     median = float(np.median(heights)) if len(quads) else 20.0
     image = camera(rng, image, median, plain)
@@ -241,7 +273,9 @@ def _contrast(image: NDArray[np.uint8], quads: NDArray[np.float32]) -> NDArray[n
 def _spread(look: NDArray[np.float32], size: int, step: int) -> NDArray[np.float32]:
     """Values at the nodes of a grid -> at every pixel, linearly."""
     m = np.array([[1 / step, 0, 0], [0, 1 / step, 0]], np.float64)
-    return cv2.warpAffine(look, m, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(
+        look, m, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+    )
 
 
 def _surround(rng: Rng, kit: Kit, image: NDArray[np.uint8], alpha: NDArray[np.uint8], kind: str) -> NDArray[np.uint8]:
@@ -269,7 +303,8 @@ _NOISE: list[NDArray[np.int16]] = []
 
 
 def _noise(rng: Rng, shape: tuple[int, ...], sigma: float, coloured: bool) -> NDArray[np.int16]:
-    """Noise int16 of ``shape``, cut out of a tile that is drawn once: drawing it afresh would cost as much as the text."""
+    """Noise int16 of ``shape``, cut out of a tile that is drawn once: drawing it afresh would cost as much as the
+    text."""
     if not _NOISE:
         _NOISE.append(np.clip(np.random.default_rng(7).normal(0, 64, (700, 2100)), -255, 255).astype(np.int16))
     h, w = shape[:2]
@@ -285,13 +320,17 @@ def _noise(rng: Rng, shape: tuple[int, ...], sigma: float, coloured: bool) -> ND
 
 
 def camera(rng: Rng, image: NDArray[np.uint8], letters: float, plain: bool) -> NDArray[np.uint8]:
-    """What cameras, scanners and files do to a picture uint8 [S, S, 3] whose letters are ``letters`` pixels high: uneven
-    light, glare, blur, motion, low resolution, low light, noise, JPEG, wrong colours."""
+    """What cameras, scanners and files do to a picture uint8 [S, S, 3] whose letters are ``letters`` pixels high:
+    uneven light, glare, blur, motion, low resolution, low light, noise, JPEG, wrong colours."""
     size = image.shape[0]
     hard = 0.5 if plain else 1.0
     if rng.random() < 0.45 * hard:
         low = rng.uniform(0.35, 0.9)
-        light = cv2.resize(rng.uniform(low, 1.15, (int(rng.integers(2, 5)), int(rng.integers(2, 5)))).astype(np.float32) * 200, (size, size), interpolation=cv2.INTER_CUBIC)
+        light = cv2.resize(
+            rng.uniform(low, 1.15, (int(rng.integers(2, 5)), int(rng.integers(2, 5)))).astype(np.float32) * 200,
+            (size, size),
+            interpolation=cv2.INTER_CUBIC,
+        )
         image = cv2.multiply(image, cv2.merge([np.clip(light, 0, 255).astype(np.uint8)] * 3), scale=1 / 200)
     if rng.random() < 0.08 * hard:
         spot = np.zeros((size // 8, size // 8), np.uint8)
@@ -314,8 +353,14 @@ def camera(rng: Rng, image: NDArray[np.uint8], letters: float, plain: bool) -> N
             image = cv2.filter2D(image, -1, kernel / kernel.sum())
     if rng.random() < 0.22:
         small = int(size * rng.uniform(max(0.35, min(0.9, 7.0 / soft)), 0.95))
-        image = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA if rng.random() < 0.5 else cv2.INTER_LINEAR)
-        image = cv2.resize(image, (size, size), interpolation=[cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST][int(rng.choice(3, p=[0.5, 0.4, 0.1]))])
+        image = cv2.resize(
+            image, (small, small), interpolation=cv2.INTER_AREA if rng.random() < 0.5 else cv2.INTER_LINEAR
+        )
+        image = cv2.resize(
+            image,
+            (size, size),
+            interpolation=[cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST][int(rng.choice(3, p=[0.5, 0.4, 0.1]))],
+        )
     if rng.random() < 0.15:
         strength = rng.uniform(0.3, 1.2)
         image = cv2.addWeighted(image, 1 + strength, cv2.blur(image, (3, 3)), -strength, 0)
@@ -362,7 +407,14 @@ class Scenes:
     layouts."""
 
     def __init__(
-        self, kit: Kit, *, seed: int, size: int = 384, pool: int = 24, shots: int = 5, kinds: tuple[str, ...] | None = None,
+        self,
+        kit: Kit,
+        *,
+        seed: int,
+        size: int = 384,
+        pool: int = 24,
+        shots: int = 5,
+        kinds: tuple[str, ...] | None = None,
     ) -> None:
         self.kit, self.size, self.pool, self.shots = kit, size, pool, shots
         self.rng = np.random.default_rng(seed)
@@ -376,7 +428,12 @@ class Scenes:
         """From an ingredients folder; ``reserved`` draws in the held-out faces."""
         from training.synth.fonts import Faces
 
-        return cls(Kit(Faces.load(folder, reserved=reserved), Words.load(folder), Backgrounds(folder)), seed=seed, size=size, **how)
+        return cls(
+            Kit(Faces.load(folder, reserved=reserved), Words.load(folder), Backgrounds(folder)),
+            seed=seed,
+            size=size,
+            **how,
+        )
 
     def _draw(self) -> tuple[str, Sheet, int]:
         kind = self.kinds[int(self.rng.choice(len(self.kinds), p=self._weights))]

@@ -2,8 +2,8 @@
 
 A ``Pen`` draws words as masks in one face and size, a ``Sheet`` blends them into an image and remembers where each
 word's ink lies. The unit is the word (Korean: 어절): a line is split at its spaces. Boxes are tight to the ink; a word
-that is nothing but low punctuation (``-``, ``:``, ``...``) gets the height of a letter, because that is what a crop of it
-has to show.
+that is nothing but low punctuation (``-``, ``:``, ``...``) gets the height of a letter, because that is what a crop
+of it has to show.
 """
 
 from __future__ import annotations
@@ -209,7 +209,9 @@ class Sheet:
         """From now on words gather in one layer, which ``print_ink`` blends at once with the texture of a printer."""
         self.ink = np.zeros(self.image.shape[:2], np.uint8)
 
-    def print_ink(self, colour: Colour, texture: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None) -> None:
+    def print_ink(
+        self, colour: Colour, texture: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None
+    ) -> None:
         if self.ink is not None:
             ink, self.ink = self.ink, None
             self._blend(texture(ink) if texture else ink, 0, 0, colour)
@@ -235,9 +237,19 @@ class Sheet:
         self.image[y0:y1, x0:x1] = over
 
     def write(
-        self, x: float, y: float, text: str, pen: Pen, colour: Colour, *, gap: float | None = None,
-        outline: tuple[Colour, int] | None = None, shadow: tuple[Colour, int, int] | None = None,
-        strength: float = 1.0, pitch: float | None = None, label: bool = True,
+        self,
+        x: float,
+        y: float,
+        text: str,
+        pen: Pen,
+        colour: Colour,
+        *,
+        gap: float | None = None,
+        outline: tuple[Colour, int] | None = None,
+        shadow: tuple[Colour, int, int] | None = None,
+        strength: float = 1.0,
+        pitch: float | None = None,
+        label: bool = True,
     ) -> float:
         """Write a line with its base line's start at (x, y): every word gets a box. ``gap`` is the space between
         words in pixels; ``pitch`` puts words on a printer's columns; ``outline`` is (colour, radius); ``shadow``
