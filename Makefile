@@ -5,7 +5,7 @@ PYTHON ?= python3
 # One exact release: a plain "torch" takes a CUDA build of several gigabytes where an index offers both.
 TORCH ?= torch==2.13.0
 # The oldest releases that pyproject.toml allows have wheels for these Pythons.
-LOWEST_PYTHON ?= $(shell command -v python3.10 || command -v python3.11 || command -v python3.12)
+LOWEST_PYTHON ?= $(shell for p in python3.10 python3.11 python3.12; do $$p -c '' 2>/dev/null && echo $$p && break; done)
 
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find edge_ocr -type f ! -name '*.pyc') pyproject.toml README.md LICENSE
