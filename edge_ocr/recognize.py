@@ -1,0 +1,217 @@
+"""Crops to words: lines of one height, batches of one width bucket, CTC, a confidence for each character.
+
+Convolutions, a sequence layer and CTC (Graves et al. 2006) as in Shi et al. 2015, with self-attention (Vaswani et al.
+2017) in place of the recurrent layer. A crop wider than the widest bucket goes through the network in overlapping windows whose columns are
+joined before they are decoded, so that a long line is neither squeezed nor cut through a letter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ocr.ctc import Decoded, LogProbs, beam, greedy
+from edge_ocr.engine import Engine
+from edge_ocr.errors import ModelError
+from edge_ocr.manifest import RecognizeManifest
+from edge_ocr.preprocess import crop_to_line
+from edge_ocr.types import TextCharacter, TextWord
+
+__all__ = ["Recognizer"]
+
+Image = NDArray[np.uint8]
+# Windows of a long line share so many line heights: what stands nearer to a window's end than half of it is taken from
+# the neighbour, which sees it whole.
+_OVERLAP = 3
+# A line this many times wider than the widest bucket is squeezed: a bound on time and memory.
+_MOST_WINDOWS = 12
+
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """A piece of crop number ``crop``: ``image`` uint8 ``[height, w]``, of which the columns ``keep`` count."""
+
+    crop: int
+    image: Image
+    keep: tuple[int, int]
+
+
+class Recognizer:
+    """Reads crops in one language. ``manifest`` is the recognizer's model.json, ``engine`` runs its network."""
+
+    def __init__(self, manifest: RecognizeManifest, engine: Engine) -> None:
+        self.manifest = manifest
+        self.engine = engine
+        self._buckets = sorted(manifest.input.buckets)
+
+    def warm_up(self) -> None:
+        """Runs the network once in each width, so that no later crop pays for it."""
+        given = self.manifest.input
+        for width in self._buckets:
+            self._run(np.full((1, given.height, width), given.padding, np.uint8))
+
+    def recognize(self, crops: Sequence[Image]) -> list[TextWord]:
+        """Upright crops uint8 ``[h, w, 3]`` RGB or ``[h, w]`` grey, of any size -> a word each, in their order.
+
+        A word may be empty, and holds spaces where the crop showed several words. Its quad is None.
+        """
+        return [self._word(lp) for lp in self.log_probs(crops)]
+
+    def log_probs(self, crops: Sequence[Image]) -> list[LogProbs]:
+        """What the network says of each crop, before any decoding."""
+        windows = [w for i, crop in enumerate(crops) for w in self._windows(i, crop)]
+        # By width: neighbours in this order share a batch, and little of it is padding.
+        order = sorted(range(len(windows)), key=lambda k: windows[k].image.shape[1])
+        parts: dict[int, LogProbs] = {}
+        at = 0
+        while at < len(order):
+            bucket = self._bucket(windows[order[at]].image.shape[1])
+            group = [order[at]]
+            while (
+                len(group) < self.manifest.input.max_batch
+                and at + len(group) < len(order)
+                and windows[order[at + len(group)]].image.shape[1] <= bucket
+            ):
+                group.append(order[at + len(group)])
+            at += len(group)
+            for k, lp in zip(group, self._batch([windows[k] for k in group], bucket), strict=True):
+                parts[k] = lp
+        out: list[LogProbs] = []
+        at = 0
+        for i in range(len(crops)):
+            mine = []
+            while at < len(windows) and windows[at].crop == i:
+                mine.append(parts[at])
+                at += 1
+            out.append(mine[0] if len(mine) == 1 else _join(mine))
+        return out
+
+    def _windows(self, index: int, crop: Image) -> list[_Window]:
+        given, stride = self.manifest.input, self.manifest.output.stride
+        widest = self._buckets[-1]
+        line = crop_to_line(crop, height=given.height, max_width=widest * _MOST_WINDOWS)
+        width = line.shape[1]
+        if width <= widest:
+            return [_Window(index, line, (0, -(-width // stride)))]
+        half = min(_OVERLAP * given.height // 2, widest // 4) // stride * stride
+        step = widest - 2 * half
+        starts = list(range(0, width - widest, step)) + [-(-(width - widest) // stride) * stride]
+        out = []
+        for n, start in enumerate(starts):
+            piece = line[:, start : start + widest]
+            # The seam with a neighbour lies in the middle of what both see.
+            left = 0 if n == 0 else (starts[n - 1] + widest - start) // (2 * stride)
+            end = -(-piece.shape[1] // stride)
+            if n + 1 < len(starts):
+                end = (starts[n + 1] - start) // stride + (widest - (starts[n + 1] - start)) // (2 * stride)
+            out.append(_Window(index, piece, (left, end)))
+        return out
+
+    def _bucket(self, width: int) -> int:
+        return next((b for b in self._buckets if b >= width), self._buckets[-1])
+
+    def _batch(self, windows: list[_Window], bucket: int) -> list[LogProbs]:
+        given = self.manifest.input
+        images = np.full((len(windows), given.height, bucket), given.padding, np.uint8)
+        for row, window in zip(images, windows, strict=True):
+            row[:, : window.image.shape[1]] = window.image
+        outputs = self._run(images)
+        found = []
+        for row, window in enumerate(windows):
+            first, last = window.keep
+            found.append(
+                LogProbs(
+                    **{key: value[row, first:last] for key, value in outputs.items()}, charset=self.manifest.charset
+                )
+            )
+        return found
+
+    def _run(self, images: Image) -> dict[str, Any]:
+        """Outputs under their own names (``symbols``, ``initial`` …) whatever the graph calls them."""
+        out, raw = self.manifest.output, self.engine.run({self.manifest.input.name: images})
+        names = {"symbols": out.symbols}
+        if out.head == "hangul-factorised":
+            names |= {"initial": str(out.initial), "medial": str(out.medial), "final": str(out.final)}
+        missing = [v for v in names.values() if v not in raw]
+        if missing:
+            raise ModelError(
+                f"the recognizer {self.manifest.name!r} does not give {', '.join(missing)}, which its model.json names: "
+                "export it again"
+            )
+        return {key: raw[name] for key, name in names.items()}
+
+    def _word(self, lp: LogProbs) -> TextWord:
+        how = self.manifest.decode
+        read = greedy(lp)
+        if how.default == "beam":
+            text = beam(lp, width=how.beam_width)[0][0]
+            if text != read.text:
+                read = _align(lp, text)
+        return self._finish(read)
+
+    def _finish(self, read: Decoded) -> TextWord:
+        temperature = self.manifest.confidence.temperature
+        pairs = [(c, p ** (1 / temperature)) for c, p in zip(read.text, read.confidences, strict=True)]
+        while pairs and pairs[0][0] == " ":
+            pairs.pop(0)
+        while pairs and pairs[-1][0] == " ":
+            pairs.pop()
+        pairs = [x for i, x in enumerate(pairs) if x[0] != " " or pairs[i - 1][0] != " "]
+        text = "".join(c for c, _ in pairs)
+        logs = [np.log(max(p, 1e-9)) for _, p in pairs]
+        return TextWord(
+            text=text,
+            # The geometric mean: one doubtful character in a long word shows, and length alone costs nothing.
+            confidence=float(np.exp(np.mean(logs))) if logs else 0.0,
+            characters=tuple(TextCharacter(c, float(p)) for c, p in pairs),
+            language=self.manifest.languages[0],
+        )
+
+
+def _join(parts: list[LogProbs]) -> LogProbs:
+    def cat(key: str) -> Any:
+        values = [getattr(p, key) for p in parts]
+        return None if values[0] is None else np.concatenate(values)
+
+    return LogProbs(cat("symbols"), parts[0].charset, cat("initial"), cat("medial"), cat("final"))
+
+
+def _align(lp: LogProbs, text: str) -> Decoded:
+    """The best alignment of a given text (Viterbi over the CTC lattice), for the place and confidence of its characters."""
+    columns = lp.symbols.shape[0]
+    states = 2 * len(text) + 1
+    if not text or columns == 0:
+        return Decoded("", (), (), float(lp.symbols[:, 0].sum()))
+    emit = np.empty((states, columns))
+    emit[0::2] = lp.symbols[:, 0]
+    for i, c in enumerate(text):
+        emit[2 * i + 1] = lp.of(c)
+    score = np.full(states, -np.inf)
+    score[:2] = emit[:2, 0]
+    came = np.zeros((columns, states), np.int8)
+    # A symbol may follow the one before it without a blank, unless both are the same.
+    skip = np.zeros(states, bool)
+    skip[3::2] = [a != b for a, b in zip(text, text[1:], strict=False)]
+    for t in range(1, columns):
+        one = np.concatenate([[-np.inf], score[:-1]])
+        two = np.where(skip, np.concatenate([[-np.inf, -np.inf], score[:-2]]), -np.inf)
+        choice = np.stack([score, one, two])
+        came[t] = choice.argmax(0)
+        score = choice.max(0) + emit[:, t]
+    state = states - 1 if score[-1] >= score[-2] else states - 2
+    log_prob = float(score[state])
+    spans: dict[int, list[int]] = {}
+    for t in range(columns - 1, -1, -1):
+        if state % 2:
+            spans.setdefault(state // 2, []).append(t)
+        state -= int(came[t, state])
+    confidences, places = [], []
+    for i, c in enumerate(text):
+        where = spans.get(i, [0])
+        confidences.append(float(np.exp(lp.of(c)[where].max())))
+        places.append((min(where), max(where)))
+    return Decoded(text, tuple(confidences), tuple(places), log_prob)

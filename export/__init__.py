@@ -1,0 +1,1 @@
+"""From a training run to what ships: ONNX, manifest, parity, registry."""
