@@ -7,6 +7,9 @@ TORCH ?= torch==2.13.0
 # The oldest releases that pyproject.toml allows have wheels for these Pythons.
 LOWEST_PYTHON ?= $(shell for p in python3.10 python3.11 python3.12; do $$p -c '' 2>/dev/null && echo $$p && break; done)
 
+# What each environment holds beside the runtime (a variable, because $(call) splits at commas).
+FOR_TEST = '$(TORCH)' -e '.[dev,train,export]'
+
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find edge_ocr -type f ! -name '*.pyc') pyproject.toml README.md LICENSE
 NO_TORCH = --ignore-glob='*/test_training_*.py' --ignore-glob='*/test_export_*.py'
@@ -46,7 +49,7 @@ endef
 	$(call environment,.venv-demo,$(PYTHON),.)
 
 .venv/made: pyproject.toml Makefile | python
-	$(call environment,.venv,$(PYTHON),'$(TORCH)' -e '.[dev,train,export]')
+	$(call environment,.venv,$(PYTHON),$(FOR_TEST))
 
 .venv-runtime/made: pyproject.toml Makefile | python
 	$(call environment,.venv-runtime,$(PYTHON),-e '.[dev]')
