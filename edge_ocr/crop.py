@@ -8,6 +8,7 @@ is shrunk by means before the warp, which alone would skip pixels.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cv2
@@ -18,7 +19,7 @@ from edge_ocr import geometry as g
 from edge_ocr.preprocess import resize
 from edge_ocr.types import Crop, Quad
 
-__all__ = ["crop_quad", "is_tall"]
+__all__ = ["crop_quad", "crop_quads", "is_tall"]
 
 _MAX_ASPECT = 100  # a crop's width in heights: beyond, a quad is absurd, and squeezed
 _MAX_SIDE = 32000  # OpenCV's warp addresses pixels by 16 bits
@@ -33,71 +34,84 @@ def is_tall(quad: ArrayLike, *, factor: float = 2.0) -> bool:
 
 
 def crop_quad(image: NDArray[np.uint8], quad: ArrayLike, *, height: int, margin: float, turn: int = 0) -> Crop:
-    """The upright crop of ``quad`` ``[4, 2]`` (clockwise from the reading-order top left) from a picture uint8
+    """``crop_quads`` for one quad ``[4, 2]``."""
+    return crop_quads(image, np.asarray(quad, np.float64)[None], height=height, margin=margin, turn=turn)[0]
+
+
+def crop_quads(
+    image: NDArray[np.uint8], quads: ArrayLike, *, height: int, margin: float, turn: int = 0
+) -> list[Crop]:
+    """The upright crops of ``quads`` ``[N, 4, 2]`` (clockwise from the reading-order top left) from a picture uint8
     ``[H, W, 3]`` RGB.
 
-    ``height``: the line height that the crop will be brought to; the crop is at least that high and at most twice.
-    ``margin``: how far it reaches beyond the quad on every side, in parts of the quad's height. ``turn``: quarter turns
-    clockwise by which the text stands turned in the quad, undone in the crop. Beyond the picture its border is
-    repeated.
+    ``height``: the line height that the crops will be brought to; turned ones come out at least that high, all at most
+    twice. ``margin``: how far a crop reaches beyond its quad on every side, in parts of the quad's height. ``turn``:
+    quarter turns clockwise by which the text stands turned in its quad, undone in the crop. Beyond the picture its
+    border is repeated.
     """
-    points = g.clean(np.asarray(quad, np.float64)[None])
-    if turn % 4:
-        points = np.roll(points, -(turn % 4), axis=1)
-    natural = max(float(g.heights(points)[0]), 1.0)
+    given = np.asarray(quads, np.float64).reshape(-1, 4, 2)
+    points = np.roll(g.clean(given), -(turn % 4), axis=1)
     reach = np.array([image.shape[1], image.shape[0]]) / 2  # farther outside, a quad is absurd and only costs memory
-    grown = np.clip(g.grow(points, margin * natural)[0], -reach, 3 * reach)
-    high, wide = max(float(g.heights(grown[None])[0]), 1.0), max(float(g.widths(grown[None])[0]), 1.0)
-    out_h = int(np.clip(high + 0.5, height, 2 * height))
-    out_w = int(np.clip(wide * out_h / high + 0.5, 1, _MAX_ASPECT * out_h))
-    box = g.bounding_boxes(grown[None])[0]
-    skew = np.abs(grown - g.box_quads(box)[0]).max()
-    part, corner = _cut(image, box)
-    if skew <= _STRAIGHT * high:
-        straight = _pad(image, part, corner, box)
-        # Only shrinking waits for the recognizer's own resize; the rest it does better in one step from the original.
-        if straight.shape[0] > 2 * height or straight.shape[1] > _MAX_ASPECT * straight.shape[0]:
-            straight = resize(straight, (out_h, out_w))
-        return Crop(straight, _quad(quad))
-    steps = max(high / out_h, part.shape[0] / _MAX_SIDE, part.shape[1] / _MAX_SIDE)
-    scale = np.ones(2)
-    if steps >= 2:  # a warp that shrinks by less than two meets every pixel
-        size = (max(round(part.shape[0] / int(steps)), 1), max(round(part.shape[1] / int(steps)), 1))
-        scale = np.array([size[1] / part.shape[1], size[0] / part.shape[0]])
-        part = resize(part, size)
-    source = ((grown - corner) * scale - 0.5).astype(np.float32)
-    target = np.array([[0, 0], [out_w, 0], [out_w, out_h], [0, out_h]], np.float32) - np.float32(0.5)
-    matrix: Any = cv2.getPerspectiveTransform(source, target)
-    warped = cv2.warpPerspective(
-        part, matrix, (out_w, out_h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return Crop(np.asarray(warped, np.uint8), _quad(quad))
+    grown = np.clip(g.grow(points, margin * np.maximum(g.heights(points), 1.0)), -reach, 3 * reach)
+    high, wide = np.maximum(g.heights(grown), 1.0), np.maximum(g.widths(grown), 1.0)
+    boxes = g.bounding_boxes(grown)
+    straight = np.abs(grown - g.box_quads(boxes)).max((1, 2), initial=0) <= _STRAIGHT * high
+    out_h = np.clip(high + 0.5, height, 2 * height).astype(np.int64)
+    out_w = np.clip(wide * out_h / high + 0.5, 1, _MAX_ASPECT * out_h).astype(np.int64)
+    crops = []
+    for i in range(len(given)):
+        size = (int(out_h[i]), int(out_w[i]))
+        box = boxes[i].tolist()
+        if straight[i]:
+            patch = _straight(image, box, size, height)
+        else:
+            patch = _warp(image, box, grown[i], size, float(high[i]))
+        crops.append(Crop(patch, _quad(given[i])))
+    return crops
 
 
-def _cut(image: NDArray[np.uint8], box: g.Array) -> tuple[NDArray[np.uint8], g.Array]:
-    """The part of the picture under ``box``, at least one pixel, and its top left (x, y)."""
-    h, w = image.shape[:2]
-    x0, y0 = (int(np.clip(np.floor(v - 1), 0, side - 1)) for v, side in zip(box[:2], (w, h), strict=True))
-    x1 = int(np.clip(np.ceil(box[2] + 1), x0 + 1, w))
-    y1 = int(np.clip(np.ceil(box[3] + 1), y0 + 1, h))
-    return image[y0:y1, x0:x1], np.array([x0, y0], np.float64)
-
-
-def _pad(image: NDArray[np.uint8], part: NDArray[np.uint8], corner: g.Array, box: g.Array) -> NDArray[np.uint8]:
+def _straight(image: NDArray[np.uint8], box: list[float], size: tuple[int, int], height: int) -> NDArray[np.uint8]:
     """The pixels of ``box``, rounded, with the picture's border repeated where it reaches beyond."""
     h, w = image.shape[:2]
-    x0, y0, x1, y1 = (int(np.floor(v + 0.5)) for v in box)
+    x0, y0, x1, y1 = (math.floor(v + 0.5) for v in box)
     x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
-    inner = image[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
-    if inner.shape[:2] == (y1 - y0, x1 - x0):
-        return inner
-    if not inner.size:  # wholly outside
-        return part[:1, :1]
-    above, below, left, right = max(-y0, 0), max(y1 - h, 0), max(-x0, 0), max(x1 - w, 0)
-    out: Any = cv2.copyMakeBorder(inner, above, below, left, right, borderType=cv2.BORDER_REPLICATE)
+    patch = image[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
+    if not patch.size:  # wholly outside
+        y, x = min(max(y0, 0), h - 1), min(max(x0, 0), w - 1)
+        return image[y : y + 1, x : x + 1]
+    if patch.shape[:2] != (y1 - y0, x1 - x0):
+        around = max(-y0, 0), max(y1 - h, 0), max(-x0, 0), max(x1 - w, 0)
+        out: Any = cv2.copyMakeBorder(patch, *around, borderType=cv2.BORDER_REPLICATE)
+        patch = np.asarray(out, np.uint8)
+    # Only shrinking far is done here; the rest the recognizer's own resize does better in one step from the original.
+    if patch.shape[0] > 2 * height or patch.shape[1] > _MAX_ASPECT * patch.shape[0]:
+        return resize(patch, size)
+    return patch
+
+
+def _warp(
+    image: NDArray[np.uint8], box: list[float], quad: g.Array, size: tuple[int, int], high: float
+) -> NDArray[np.uint8]:
+    """The quad ``[4, 2]``, which lies in ``box`` and is ``high`` pixels high, straightened to ``size``."""
+    h, w = image.shape[:2]
+    x0, y0 = min(max(math.floor(box[0] - 1), 0), w - 1), min(max(math.floor(box[1] - 1), 0), h - 1)
+    x1, y1 = max(min(math.ceil(box[2] + 1), w), x0 + 1), max(min(math.ceil(box[3] + 1), h), y0 + 1)
+    part = image[y0:y1, x0:x1]
+    scale = np.ones(2)
+    steps = int(max(high / size[0], part.shape[0] / _MAX_SIDE, part.shape[1] / _MAX_SIDE))
+    if steps >= 2:  # a warp that shrinks by less than two meets every pixel
+        less = (max(part.shape[0] // steps, 1), max(part.shape[1] // steps, 1))
+        scale = np.array([less[1] / part.shape[1], less[0] / part.shape[0]])
+        part = resize(part, less)
+    source = ((quad - (x0, y0)) * scale - 0.5).astype(np.float32)  # OpenCV counts from the middle of the first pixel
+    target = np.array([[0, 0], [size[1], 0], [size[1], size[0]], [0, size[0]]], np.float32) - np.float32(0.5)
+    matrix: Any = cv2.getPerspectiveTransform(source, target)
+    out: Any = cv2.warpPerspective(
+        part, matrix, (size[1], size[0]), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     return np.asarray(out, np.uint8)
 
 
-def _quad(points: ArrayLike) -> Quad:
-    a, b, c, d = ((float(x), float(y)) for x, y in np.asarray(points, np.float64))
-    return (a, b, c, d)
+def _quad(points: g.Array) -> Quad:
+    a, b, c, d = points.tolist()
+    return ((a[0], a[1]), (b[0], b[1]), (c[0], c[1]), (d[0], d[1]))
