@@ -87,8 +87,8 @@ test-own-opencv: wheel
 	.venv-own-opencv/bin/python $(PIP_INSTALL) opencv-python-headless==4.6.0.66 'numpy>=1.26,<2'
 	rm -rf .venv-own-opencv/lib/python3*/site-packages/opencv_python_headless-*.dist-info
 	cd .venv-own-opencv/lib/python3*/site-packages/cv2 && find . -type f ! -name '*.pyc' | sort | xargs sha256sum > "$(CURDIR)/.venv-own-opencv/before"
+	.venv-own-opencv/bin/python $(PIP_INSTALL) 'numpy>=1.26,<2' onnxruntime tqdm
 	.venv-own-opencv/bin/python $(PIP_INSTALL) --no-deps dist/edge_ocr-*.whl
-	.venv-own-opencv/bin/python $(PIP_INSTALL) 'numpy<2' onnxruntime tqdm
 	cd .venv-own-opencv/lib/python3*/site-packages/cv2 && find . -type f ! -name '*.pyc' | sort | xargs sha256sum > "$(CURDIR)/.venv-own-opencv/after"
 	cmp .venv-own-opencv/before .venv-own-opencv/after
 	cd .venv-own-opencv && bin/edge-ocr read ../demo/sample.jpg
