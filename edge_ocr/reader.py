@@ -1,0 +1,252 @@
+"""detect -> crop -> recognize -> layout: the façade."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ocr.crop import crop_quads, is_tall
+from edge_ocr.detect import Detector
+from edge_ocr.engine import OnnxEngine
+from edge_ocr.errors import ImageError, InputError
+from edge_ocr.image import load_image
+from edge_ocr.layout import arrange
+from edge_ocr.models import DetectorModel, RecognizerModel, find_detector, find_recognizer
+from edge_ocr.recognize import Recognizer
+from edge_ocr.types import Crop, Quad, Reading, Region, TextWord
+
+if TYPE_CHECKING:
+    from edge_ocr.image import ImageSource
+
+__all__ = ["OCR"]
+
+Image = NDArray[np.uint8]
+
+_BLOCK = 256  # regions cropped and read at a time, so that memory does not grow with the number of words
+_SMALL = 256  # a picture no higher than this, in which nothing was found, may be a word that fills it
+_FILLS = 0.3  # such a word is believed from this confidence
+_TURNED = 0.1  # a tall region is read sideways when that is surer by this much: most are upright letters
+
+
+class OCR:
+    """Reads text from pictures.
+
+    ``languages``: the recognizers to use, such as ``("ko", "en")``; where readings are equally sure the earlier
+    language wins. ``threads``: how many threads each engine may use, and OpenCV at most (None: the processors
+    available, at most 4). ``min_confidence``: words below it are left out. ``models_dir``: a folder of models instead
+    of those in the package.
+
+    Models are found when an OCR is made, and loaded when they are first used, or by ``warm_up``. An OCR may be used
+    from several threads.
+
+    Raises InputError for arguments that cannot be, ModelNotFound for a language without a recognizer (naming those that
+    have one), ManifestError and IntegrityError for models that are not whole.
+
+    Which recognizer a word goes to: all words go to one that knows Hangul, if there is one, else to the first; what
+    it reads without any Hangul goes to the others too, and the surest reading stays.
+    """
+
+    def __init__(
+        self,
+        languages: Sequence[str] = ("ko", "en"),
+        *,
+        threads: int | None = None,
+        min_confidence: float = 0.0,
+        models_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        if isinstance(languages, str) or not languages or not all(isinstance(code, str) for code in languages):
+            raise InputError(f'languages: expected a sequence of codes such as ("ko", "en"), found {languages!r}')
+        if len(set(languages)) != len(languages):
+            raise InputError(f"languages: one stands twice in {languages!r}")
+        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+            raise InputError(f"threads: expected a whole number of at least 1, or None, found {threads!r}")
+        if not 0 <= min_confidence <= 1:
+            raise InputError(f"min_confidence: expected a number in 0..1, found {min_confidence!r}")
+        self.languages = tuple(languages)
+        self.threads = threads if threads is not None else _processors()
+        self.min_confidence = float(min_confidence)
+        self._detector_model: DetectorModel = find_detector(models_dir)
+        found: dict[str, RecognizerModel] = {}
+        for code in self.languages:
+            model = find_recognizer(code, models_dir)
+            found.setdefault(model.manifest.name, model)
+        self._recognizer_models = tuple(found.values())
+        self._lock = threading.Lock()
+        self._detector: Detector | None = None
+        self._recognizers: tuple[Recognizer, ...] | None = None
+
+    # -- stages ----------------------------------------------------------------------------------------------------
+
+    def read(self, image: ImageSource) -> Reading:
+        """Everything that can be read in a picture (path, bytes, array, PIL image or Frame), words and lines in reading
+        order. ``ms`` tells what detect, crop and recognize took, and the total, loading and layout included. Raises
+        ImageError."""
+        clock = _Clock()
+        picture = load_image(image)
+        height, width = picture.shape[:2]
+        with clock.of("detect"):
+            regions = self._get_detector().detect(picture)
+        if regions:
+            words = self._read_regions(picture, regions, clock)
+        else:
+            words = self._read_whole(picture, clock)
+        words = [w for w in words if w.text and w.confidence >= self.min_confidence]
+        lines = arrange(words)
+        order = [i for line in lines for i in line.words]
+        place = {old: new for new, old in enumerate(order)}
+        return Reading(
+            width=width,
+            height=height,
+            words=tuple(words[i] for i in order),
+            lines=tuple(replace(line, words=tuple(place[i] for i in line.words)) for line in lines),
+            ms=clock.ms(),
+        )
+
+    def detect(self, image: ImageSource) -> tuple[Region, ...]:
+        """Where words are in a picture, the surest first. Raises ImageError."""
+        return tuple(self._get_detector().detect(load_image(image)))
+
+    def recognize(self, crops: Sequence[ImageSource | Crop]) -> tuple[TextWord, ...]:
+        """What upright crops of words, or of lines, read: a word each, in their order, possibly empty. A ``Crop`` hands
+        its quad on. Raises ImageError."""
+        if isinstance(crops, (str, bytes)) or not hasattr(crops, "__iter__"):
+            raise InputError("recognize takes a list of crops; for one crop, give a list of one")
+        images = [c.image if isinstance(c, Crop) else load_image(c) for c in crops]
+        for n, patch in enumerate(images):
+            if patch.size == 0:
+                raise ImageError(f"crop {n}: has no pixels")
+        words = self._choose([images] * len(self._recognizer_models))
+        quads = [c.quad if isinstance(c, Crop) else None for c in crops]
+        return tuple(replace(w, quad=q) for w, q in zip(words, quads, strict=True))
+
+    def warm_up(self) -> None:
+        """Loads the models and runs each once in every one of its shapes, so that no picture pays for that later."""
+        self._get_detector().warm_up()
+        for recognizer in self._get_recognizers():
+            recognizer.warm_up()
+
+    # -- from regions to words -------------------------------------------------------------------------------------
+
+    def _read_regions(self, picture: Image, regions: Sequence[Region], clock: _Clock) -> list[TextWord]:
+        words: list[TextWord] = []
+        for start in range(0, len(regions), _BLOCK):
+            quads = [r.quad for r in regions[start : start + _BLOCK]]
+            block = self._read_quads(picture, quads, 0, clock)
+            tall = [k for k, quad in enumerate(quads) if is_tall(quad)]
+            for turn in (1, 3) if tall else ():
+                other = self._read_quads(picture, [quads[k] for k in tall], turn, clock)
+                for k, word in zip(tall, other, strict=True):
+                    if len(word.text) > 1 and word.confidence > block[k].confidence + _TURNED:
+                        block[k] = word
+            words.extend(block)
+        return words
+
+    def _read_quads(self, picture: Image, quads: Sequence[Quad], turn: int, clock: _Clock) -> list[TextWord]:
+        with clock.of("crop"):
+            # Recognizers may want different margins; as a rule they want the same.
+            sets: dict[tuple[int, float], list[Image]] = {}
+            wants = [(m.manifest.input.height, m.manifest.input.margin) for m in self._recognizer_models]
+            for height, margin in wants:
+                if (height, margin) not in sets:
+                    found = crop_quads(picture, quads, height=height, margin=margin, turn=turn)
+                    sets[height, margin] = [crop.image for crop in found]
+        with clock.of("recognize"):
+            words = self._choose([sets[want] for want in wants])
+        return [replace(w, quad=_turned(q, turn)) for w, q in zip(words, quads, strict=True)]
+
+    def _read_whole(self, picture: Image, clock: _Clock) -> list[TextWord]:
+        """A small picture in which nothing was found, read as if it were a crop of one word."""
+        h, w = picture.shape[:2]
+        if h > _SMALL or h < self._detector_model.manifest.decode.min_height:
+            return []
+        with clock.of("recognize"):
+            (word,) = self._choose([[picture]] * len(self._recognizer_models))
+        if word.confidence < _FILLS:
+            return []
+        return [replace(word, quad=((0.0, 0.0), (float(w), 0.0), (float(w), float(h)), (0.0, float(h))))]
+
+    def _choose(self, crops: Sequence[Sequence[Image]]) -> list[TextWord]:
+        """Reads crops, given once for each recognizer (they differ in margin at most), and chooses among readings."""
+        recognizers = self._get_recognizers()
+        lead = next((k for k, m in enumerate(self._recognizer_models) if "ko" in m.manifest.languages), 0)
+        words = recognizers[lead].recognize(crops[lead])
+        if len(recognizers) == 1:
+            return words
+        open_ = [i for i, word in enumerate(words) if not _has_hangul(word.text)]
+        for k, recognizer in enumerate(recognizers):
+            if k == lead or not open_:
+                continue
+            for i, word in zip(open_, recognizer.recognize([crops[k][i] for i in open_]), strict=True):
+                better = word.confidence > words[i].confidence
+                equal = word.confidence == words[i].confidence and k < lead
+                if word.text and (better or equal or not words[i].text):
+                    words[i] = word
+        return words
+
+    # -- models ----------------------------------------------------------------------------------------------------
+
+    def _get_detector(self) -> Detector:
+        with self._lock:
+            if self._detector is None:
+                self._limit_opencv()
+                model = self._detector_model
+                self._detector = Detector(model.manifest, OnnxEngine(model.read(), threads=self.threads))
+            return self._detector
+
+    def _get_recognizers(self) -> tuple[Recognizer, ...]:
+        with self._lock:
+            if self._recognizers is None:
+                self._limit_opencv()
+                self._recognizers = tuple(
+                    Recognizer(m.manifest, OnnxEngine(m.read(), threads=self.threads)) for m in self._recognizer_models
+                )
+            return self._recognizers
+
+    def _limit_opencv(self) -> None:
+        # Its pool is one for the whole process, as wide as the machine; it is only ever made smaller.
+        if cv2.getNumThreads() > self.threads:
+            cv2.setNumThreads(self.threads)
+
+
+class _Clock:
+    """Milliseconds by stage."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._spent = {"detect": 0.0, "crop": 0.0, "recognize": 0.0}
+
+    @contextmanager
+    def of(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self._spent[stage] += time.perf_counter() - start
+
+    def ms(self) -> dict[str, float]:
+        spent = {**self._spent, "total": time.perf_counter() - self._start}
+        return {stage: 1000 * seconds for stage, seconds in spent.items()}
+
+
+def _processors() -> int:
+    available: Any = getattr(os, "sched_getaffinity", None)
+    count = len(available(0)) if available is not None else os.cpu_count() or 1
+    return min(count, 4)
+
+
+def _has_hangul(text: str) -> bool:
+    return any("가" <= c <= "힣" or "ㄱ" <= c <= "ㆎ" for c in text)
+
+
+def _turned(quad: Quad, turn: int) -> Quad:
+    """The quad with its points in the reading order of text that stands turned in it."""
+    k = turn % 4
+    a, b, c, d = quad[k:] + quad[:k]
+    return (a, b, c, d)
