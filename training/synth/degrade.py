@@ -80,8 +80,8 @@ def thermal(rng: Rng, mask: NDArray[np.float32]) -> NDArray[np.float32]:
     h, w = mask.shape
     out = mask
     if rng.random() < 0.5:
-        fade = cv2.resize(rng.uniform(0.35, 1.1, (3, max(3, w // 24))).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC)
-        out = out * np.clip(fade, 0, 1)
+        patches = rng.uniform(0.35, 1.1, (3, max(3, w // 24))).astype(np.float32)
+        out = out * np.clip(cv2.resize(patches, (w, h), interpolation=cv2.INTER_CUBIC), 0, 1)
     if rng.random() < 0.4:
         speck = (rng.random((h, w), dtype=np.float32) > rng.uniform(0.03, 0.25)).astype(np.float32)
         out = out * (0.4 + 0.6 * speck)

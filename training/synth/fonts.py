@@ -27,16 +27,17 @@ RESERVED = (
 )
 # Faces that screens, receipts and cards use day by day; drawn more often than the decorative ones.
 EVERYDAY = (
-    "NotoSansKR*", "Nanum*Gothic*", "nanum-gothic*", "NanumSquare?.*", "NanumSquare_ac*", "Pretendard*", "SUIT*", "Spoqa*",
-    "gulim*", "dotum*", "batang*", "D2Coding*", "UnDotum*", "UnBatang*", "gothic-a1*", "NanumMyeongjo*", "nanum-myeongjo*",
-    "gowun-dodum*", "NEXON*", "asta-sans*", "KoPubBatang*",
+    "NotoSansKR*", "Nanum*Gothic*", "nanum-gothic*", "NanumSquare?.*", "NanumSquare_ac*", "Pretendard*", "SUIT*",
+    "Spoqa*", "gulim*", "dotum*", "batang*", "D2Coding*", "UnDotum*", "UnBatang*", "gothic-a1*", "NanumMyeongjo*",
+    "nanum-myeongjo*", "gowun-dodum*", "NEXON*", "asta-sans*", "KoPubBatang*",
 )
 
 
 def cache_dir() -> Path:
     """Where unpacked faces are kept: ``EDGE_OCR_CACHE``, or the user's cache folder."""
-    root = os.environ.get("EDGE_OCR_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge_ocr"
-    return Path(root)
+    if own := os.environ.get("EDGE_OCR_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge_ocr"
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,9 @@ class Faces:
         if not reserved and (root / "machine").is_dir():
             faces += [_load_face(p, "latin", 2.0) for p in sorted((root / "machine").glob("OCR*"))]
         if not faces:
-            raise FileNotFoundError(f"{root}: no fonts there; run training.ingredients, or point --ingredients at a folder of its shape")
+            raise FileNotFoundError(
+                f"{root}: no fonts there; run training.ingredients, or point --ingredients at a folder of its shape"
+            )
         return cls(faces)
 
     def pick(self, rng: np.random.Generator, text: str, *, script: str | None = None) -> Face | None:

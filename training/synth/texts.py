@@ -15,21 +15,72 @@ __all__ = ["Texts"]
 
 Rng = np.random.Generator
 
-_UNITS_KO = ["원", "개", "명", "병", "잔", "인분", "권", "매", "시간", "분", "일", "월", "년", "층", "호", "번", "건", "장", "세트", "박스", "g", "kg", "ml", "L", "cm", "mm", "m", "㎡", "℃", "%", "GB", "kcal"]
-_UNITS_EN = ["g", "kg", "ml", "L", "cm", "mm", "m", "km", "%", "GB", "MB", "lb", "oz", "pcs", "x", "hrs", "kcal", "USD", "RM", "EUR", "mph", "th", "nd", "st"]
-_SURNAMES = list("김이박최정강조윤장임한오서신권황안송전홍유고문양손배백허남심노하곽성차주우구민류나진지엄채원천방공현함변염여추도소석선설마길연위표명기반왕금옥육인맹제모") + ["남궁", "선우", "황보", "독고"]
-_RECEIPT_KO = "합계 소계 부가세 과세물품가액 면세 공급가액 결제금액 받을금액 받은금액 거스름돈 현금 카드 신용카드 승인번호 승인금액 할부 일시불 카드번호 매출전표 고객용 사업자번호 대표자 전화 주소 영수증 판매일 상품명 단가 수량 금액 메뉴 테이블 주문번호 할인 적립 포인트 잔액 배달비 주문금액 총결제금액 가맹점 가맹번호 매입사 교환 환불 봉투 담당 계산원 매장 지점 점포 품명 과세 물품 결제 내역 주방 포장 신규 추가 선택 옵션 요청사항".split()
-_CARD_KO = "주민등록증 운전면허증 외국인등록증 여권 성명 이름 생년월일 발급일 유효기간 적성검사 갱신기간 조건 국적 체류자격 종별 1종보통 2종보통 1종대형 서울특별시장 구청장 시장 경찰청장 경기도북부경찰청장 서울특별시경찰청장 대한민국 자동차운전면허증 등록기준지 세대주 관계 주소 번호".split()
-_RECEIPT_EN = "TOTAL SUBTOTAL CASH CHANGE TAX INVOICE GST RM QTY AMOUNT PRICE DISCOUNT ROUNDING ADJUSTMENT BALANCE DATE TIME NO. TEL FAX CASHIER COUNTER TABLE RECEIPT ITEM DESCRIPTION PAYMENT CARD VISA MASTER APPROVAL CODE THANK YOU PLEASE COME AGAIN GOODS SOLD ARE NOT RETURNABLE REFUNDABLE SDN BHD SDN. BHD. JALAN TAMAN REG ID NO: INCL. EXCL. SUMMARY SR ZR TERIMA KASIH DOC STORE MEMBER POINTS SALES PERSON SERVICE CHARGE UNIT PCS EXCHANGE WITHIN DAYS KEEP THIS".split()
-_DOMAINS = ["com", "co.kr", "net", "kr", "org", "io", "go.kr", "ac.kr", "de", "fr", "co.uk"]
-_PUNCT_END = [".", ",", "!", "?", ":", ";", "…", "...", "~", "!!", "?!"]
-_BRACKETS = [("(", ")"), ("[", "]"), ("<", ">"), ("'", "'"), ('"', '"'), ("‘", "’"), ("“", "”"), ("「", "」"), ("【", "】"), ("《", "》"), ("〈", "〉"), ("『", "』"), ("{", "}")]
-_JOSA = "은 는 이 가 을 를 의 에 에서 으로 로 와 과 도 만 까지 부터 에게 한테 처럼 보다 이나 나 입니다 이다 하고 랑 께서 마다 조차 밖에 라고".split()
+# fmt: off
+_UNITS_KO = [
+    "원", "개", "명", "병", "잔", "인분", "권", "매", "시간", "분", "일", "월", "년", "층", "호", "번", "건", "장",
+    "세트", "박스", "g", "kg", "ml", "L", "cm", "mm", "m", "㎡", "℃", "%", "GB", "kcal",
+]
+_UNITS_EN = [
+    "g", "kg", "ml", "L", "cm", "mm", "m", "km", "%", "GB", "MB", "lb", "oz", "pcs", "x", "hrs", "kcal", "USD", "RM",
+    "EUR", "mph", "th", "nd", "st",
+]
+_SURNAMES = [
+    *"김이박최정강조윤장임한오서신권황안송전홍유고문양손배백허남심노하곽성차주우구",
+    *"민류나진지엄채원천방공현함변염여추도소석선설마길연위표명기반왕금옥육인맹제모",
+    "남궁", "선우", "황보", "독고",
+]
+_RECEIPT_KO = [
+    "합계", "소계", "부가세", "과세물품가액", "면세", "공급가액", "결제금액", "받을금액", "받은금액", "거스름돈",
+    "현금", "카드", "신용카드", "승인번호", "승인금액", "할부", "일시불", "카드번호", "매출전표", "고객용",
+    "사업자번호", "대표자", "전화", "주소", "영수증", "판매일", "상품명", "단가", "수량", "금액", "메뉴", "테이블",
+    "주문번호", "할인", "적립", "포인트", "잔액", "배달비", "주문금액", "총결제금액", "가맹점", "가맹번호", "매입사",
+    "교환", "환불", "봉투", "담당", "계산원", "매장", "지점", "점포", "품명", "과세", "물품", "결제", "내역", "주방",
+    "포장", "신규", "추가", "선택", "옵션", "요청사항",
+]
+_CARD_KO = [
+    "주민등록증", "운전면허증", "외국인등록증", "여권", "성명", "이름", "생년월일", "발급일", "유효기간", "적성검사",
+    "갱신기간", "조건", "국적", "체류자격", "종별", "1종보통", "2종보통", "1종대형", "서울특별시장", "구청장",
+    "시장", "경찰청장", "경기도북부경찰청장", "서울특별시경찰청장", "대한민국", "자동차운전면허증", "등록기준지",
+    "세대주", "관계", "주소", "번호",
+]
+_RECEIPT_EN = [
+    "TOTAL", "SUBTOTAL", "CASH", "CHANGE", "TAX", "INVOICE", "GST", "RM", "QTY", "AMOUNT", "PRICE", "DISCOUNT",
+    "ROUNDING", "ADJUSTMENT", "BALANCE", "DATE", "TIME", "NO.", "TEL", "FAX", "CASHIER", "COUNTER", "TABLE",
+    "RECEIPT", "ITEM", "DESCRIPTION", "PAYMENT", "CARD", "VISA", "MASTER", "APPROVAL", "CODE", "THANK", "YOU",
+    "PLEASE", "COME", "AGAIN", "GOODS", "SOLD", "ARE", "NOT", "RETURNABLE", "REFUNDABLE", "SDN", "BHD", "SDN.",
+    "BHD.", "JALAN", "TAMAN", "REG", "ID", "NO:", "INCL.", "EXCL.", "SUMMARY", "SR", "ZR", "TERIMA", "KASIH", "DOC",
+    "STORE", "MEMBER", "POINTS", "SALES", "PERSON", "SERVICE", "CHARGE", "UNIT", "PCS", "EXCHANGE", "WITHIN", "DAYS",
+    "KEEP", "THIS",
+]
+_DOMAINS = [
+    "com", "co.kr", "net", "kr", "org", "io", "go.kr", "ac.kr", "de", "fr", "co.uk",
+]
+_PUNCT_END = [
+    ".", ",", "!", "?", ":", ";", "…", "...", "~", "!!", "?!",
+]
+_BRACKETS = [
+    ("(", ")"), ("[", "]"), ("<", ">"), ("'", "'"), ('"', '"'), ("‘", "’"), ("“", "”"), ("「", "」"),
+    ("【", "】"), ("《", "》"), ("〈", "〉"), ("『", "』"), ("{", "}"),
+]
+_JOSA = [
+    "은", "는", "이", "가", "을", "를", "의", "에", "에서", "으로", "로", "와", "과", "도", "만", "까지", "부터",
+    "에게", "한테", "처럼", "보다", "이나", "나", "입니다", "이다", "하고", "랑", "께서", "마다", "조차", "밖에",
+    "라고",
+]
+_MONTHS = ["Jan", "FEB", "Mar", "Apr", "MAY", "Jun", "Jul", "Aug", "Sep", "OCT", "Nov", "Dec"]
+# fmt: on
+
+
+def _read_lines(path: Path) -> list[str]:
+    """The lines that are not empty; none when the file is not there."""
+    if not path.exists():
+        return []
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line]
 
 
 def _read_counts(path: Path) -> tuple[list[str], np.ndarray]:
     words, counts = [], []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in _read_lines(path):
         word, _, count = line.partition("\t")
         if word and count:
             words.append(unicodedata.normalize("NFC", word))
@@ -59,14 +110,24 @@ class Texts:
 
     @classmethod
     def load(cls, folder: str | Path) -> Texts:
+        """From ``words_ko.tsv``, ``words_en.tsv``, ``subtitles_ko.tsv``, ``names_ko.txt`` and ``addresses_ko.txt``
+        below ``folder/text``. A list that is not there is replaced by what comes nearest to it, in the last resort by
+        syllables and the words of receipts; FileNotFoundError when there is none at all."""
         root = Path(folder) / "text"
-        ko = [_Bag(*_read_counts(root / "words_ko.tsv")), _Bag(*_read_counts(root / "subtitles_ko.tsv"))]
-        en = _Bag(*_read_counts(root / "words_en.tsv"), power=0.3)
-        names = [x for x in (root / "names_ko.txt").read_text(encoding="utf-8").splitlines() if x]
-        addresses = [x.strip(' "') for x in (root / "addresses_ko.txt").read_text(encoding="utf-8").splitlines() if x]
         # KS X 1001's syllables: those that the legacy encoding can write.
         common = [chr(c) for c in range(0xAC00, 0xD7A4) if _in_ksx1001(chr(c))]
-        return cls(ko, en, names, addresses, common)
+        words, subtitles = _read_counts(root / "words_ko.tsv"), _read_counts(root / "subtitles_ko.tsv")
+        english = _read_counts(root / "words_en.tsv")
+        names = _read_lines(root / "names_ko.txt")
+        addresses = [x.strip(' "') for x in _read_lines(root / "addresses_ko.txt")]
+        if not (words[0] or subtitles[0] or english[0] or names):
+            raise FileNotFoundError(
+                f"{root}: no word lists; run training.ingredients, or point --ingredients at a folder of its shape"
+            )
+        ko = [_Bag(*found) for found in (words, subtitles) if found[0]] or [_Bag(common)]
+        en = _Bag(*english, power=0.3) if english[0] else _Bag([w.lower() for w in _RECEIPT_EN])
+        names = names or addresses or ko[0].words
+        return cls([ko[0], ko[-1]], en, names, addresses or names, common)
 
     # -- single words -------------------------------------------------------------------------------------------
     def syllable(self, rng: Rng) -> str:
@@ -105,7 +166,8 @@ class Texts:
         elif u < 0.84:
             word = _choice(rng, _RECEIPT_EN)
         elif u < 0.92:
-            word = self._en.pick(rng) + _choice(rng, ["-", "'s", "&", "/", ""]) + (self._en.pick(rng) if rng.random() < 0.5 else "")
+            word = self._en.pick(rng) + _choice(rng, ["-", "'s", "&", "/", ""])
+            word += self._en.pick(rng) if rng.random() < 0.5 else ""
         else:
             letters = "abcdefghijklmnopqrstuvwxyz"
             word = "".join(letters[int(rng.integers(26))] for _ in range(int(rng.integers(1, 9))))
@@ -128,31 +190,49 @@ class Texts:
         if u < 0.15:
             return str(int(10 ** rng.uniform(0, 5)))
         if u < 0.40:  # prices
-            n = f"{int(10 ** rng.uniform(2, 6.5)):,}" if lang == "ko" or rng.random() < 0.2 else f"{10 ** rng.uniform(0, 3.5):,.2f}"
+            whole = lang == "ko" or rng.random() < 0.2
+            n = f"{int(10 ** rng.uniform(2, 6.5)):,}" if whole else f"{10 ** rng.uniform(0, 3.5):,.2f}"
             if lang == "ko" and rng.random() < 0.1:
                 n = n.replace(",", ".")
-            return _choice(rng, ["", "", "", "-", "₩", "+"] if lang == "ko" else ["", "", "", "$", "£", "€", "RM", "-", "USD"]) + n + _choice(
-                rng, ["", "", "원", "원"] if lang == "ko" else ["", "", "", " SR"[1:], "-", "*"])
+            before = ["", "", "", "-", "₩", "+"] if lang == "ko" else ["", "", "", "$", "£", "€", "RM", "-", "USD"]
+            after = ["", "", "원", "원"] if lang == "ko" else ["", "", "", "SR", "-", "*"]
+            return _choice(rng, before) + n + _choice(rng, after)
         if u < 0.50:  # phones
             a = _choice(rng, ["010", "02", "031", "032", "051", "042", "070", "1588", "080", "0505", "011"])
             mid, end = str(int(rng.integers(100, 10000))), f"{int(rng.integers(10000)):04d}"
             form = int(rng.integers(5))
-            return [f"{a}-{mid}-{end}", f"{a}){mid}-{end}", f"({a}){mid}-{end}", f"{a}.{mid}.{end}", f"+{int(rng.integers(1, 99))}{a[1:]}{mid}{end}"][form]
+            return [
+                f"{a}-{mid}-{end}", f"{a}){mid}-{end}", f"({a}){mid}-{end}", f"{a}.{mid}.{end}",
+                f"+{int(rng.integers(1, 99))}{a[1:]}{mid}{end}",
+            ][form]
         if u < 0.66:  # dates and times
             y, m, d = int(rng.integers(1950, 2035)), int(rng.integers(1, 13)), int(rng.integers(1, 32))
             h, mi, s = int(rng.integers(24)), int(rng.integers(60)), int(rng.integers(60))
-            forms = [f"{y}-{m:02d}-{d:02d}", f"{y}.{m:02d}.{d:02d}", f"{y}.{m}.{d}.", f"{y}/{m:02d}/{d:02d}", f"{h:02d}:{mi:02d}", f"{h:02d}:{mi:02d}:{s:02d}", f"{y % 100:02d}{m:02d}{d:02d}", f"{d:02d}/{m:02d}/{y}", f"{d:02d}-{m:02d}-{y}", f"{m}/{d}"]
+            forms = [
+                f"{y}-{m:02d}-{d:02d}", f"{y}.{m:02d}.{d:02d}", f"{y}.{m}.{d}.", f"{y}/{m:02d}/{d:02d}",
+                f"{h:02d}:{mi:02d}", f"{h:02d}:{mi:02d}:{s:02d}", f"{y % 100:02d}{m:02d}{d:02d}",
+                f"{d:02d}/{m:02d}/{y}", f"{d:02d}-{m:02d}-{y}", f"{m}/{d}",
+            ]
             if lang == "ko":
-                forms += [f"{y}년", f"{m}월", f"{d}일", f"{h}시", f"{mi}분", f"{y}년{m}월{d}일", f"({_choice(rng, list('월화수목금토일'))})", f"{m}.", f"{d}."]
+                forms += [
+                    f"{y}년", f"{m}월", f"{d}일", f"{h}시", f"{mi}분", f"{y}년{m}월{d}일",
+                    f"({_choice(rng, list('월화수목금토일'))})", f"{m}.", f"{d}.",
+                ]
             else:
-                forms += [f"{h % 12}:{mi:02d}{_choice(rng, ['AM', 'PM', 'am'])}", f"{_choice(rng, ['Jan', 'FEB', 'Mar', 'Apr', 'MAY', 'Jun', 'Jul', 'Aug', 'Sep', 'OCT', 'Nov', 'Dec'])}", f"{d}-{_choice(rng, ['Jan', 'Feb', 'Mar', 'Oct', 'Dec'])}-{y}"]
+                forms += [
+                    f"{h % 12}:{mi:02d}{_choice(rng, ['AM', 'PM', 'am'])}",
+                    _choice(rng, _MONTHS),
+                    f"{d}-{_choice(rng, ['Jan', 'Feb', 'Mar', 'Oct', 'Dec'])}-{y}",
+                ]
             return _choice(rng, forms)
         if u < 0.76:  # registration, business and card numbers
             n = [int(x) for x in rng.integers(10, size=16)]
             s16 = "".join(map(str, n))
+            birth = f"{s16[:2]}{int(rng.integers(1, 13)):02d}{int(rng.integers(1, 29)):02d}"
             return _choice(rng, [
-                f"{s16[:2]}{int(rng.integers(1, 13)):02d}{int(rng.integers(1, 29)):02d}-{int(rng.integers(1, 5))}{s16[6:12]}",
-                f"{s16[:3]}-{s16[3:5]}-{s16[5:10]}", f"{s16[:4]}-{s16[4:8]}-****-{s16[8:12]}", f"{s16[:4]}-{s16[4:6]}**-****-{s16[6:9]}", s16[: int(rng.integers(5, 14))],
+                f"{birth}-{int(rng.integers(1, 5))}{s16[6:12]}",
+                f"{s16[:3]}-{s16[3:5]}-{s16[5:10]}", f"{s16[:4]}-{s16[4:8]}-****-{s16[8:12]}",
+                f"{s16[:4]}-{s16[4:6]}**-****-{s16[6:9]}", s16[: int(rng.integers(5, 14))],
                 f"{s16[:2]}-{s16[2:4]}-{s16[4:10]}-{s16[10:12]}", f"{s16[:3]}-{s16[3:6]}", f"{s16[:2]}-{s16[2:6]}"])
         if u < 0.88:
             unit = _choice(rng, _UNITS_KO if lang == "ko" else _UNITS_EN)
@@ -162,23 +242,37 @@ class Texts:
             alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789IO"
             code = "".join(alphabet[int(rng.integers(len(alphabet)))] for _ in range(int(rng.integers(3, 11))))
             return code if rng.random() < 0.6 else code[:3] + _choice(rng, ["-", "/", "_", ":", "."]) + code[3:]
-        return _choice(rng, [f"{int(rng.integers(1, 30))}.", f"{int(rng.integers(1, 10))})", f"({int(rng.integers(1, 30))})", f"#{int(rng.integers(1, 99))}", f"No.{int(rng.integers(1, 9999))}", f"{int(rng.integers(1, 100))}%", f"x{int(rng.integers(1, 20))}", f"{int(rng.integers(1, 20))}*{int(rng.integers(1, 9000))}", f"@{rng.uniform(0, 99):.2f}", f"{int(rng.integers(1, 99))}~{int(rng.integers(1, 99))}", f"{int(rng.integers(1, 9))}+{int(rng.integers(1, 9))}", f"{int(rng.integers(1, 99))}/{int(rng.integers(1, 99))}"])
+        return _choice(rng, [
+            f"{int(rng.integers(1, 30))}.", f"{int(rng.integers(1, 10))})", f"({int(rng.integers(1, 30))})",
+            f"#{int(rng.integers(1, 99))}", f"No.{int(rng.integers(1, 9999))}",
+            f"{int(rng.integers(1, 100))}%", f"x{int(rng.integers(1, 20))}",
+            f"{int(rng.integers(1, 20))}*{int(rng.integers(1, 9000))}", f"@{rng.uniform(0, 99):.2f}",
+            f"{int(rng.integers(1, 99))}~{int(rng.integers(1, 99))}",
+            f"{int(rng.integers(1, 9))}+{int(rng.integers(1, 9))}",
+            f"{int(rng.integers(1, 99))}/{int(rng.integers(1, 99))}",
+        ])
 
     def web(self, rng: Rng) -> str:
         a, b = self._en.pick(rng), self._en.pick(rng)
-        return _choice(rng, [f"www.{a}.{_choice(rng, _DOMAINS)}", f"{a}@{b}.{_choice(rng, _DOMAINS)}", f"http://{a}.{_choice(rng, _DOMAINS)}", f"@{a}_{b}", f"#{a}", f"{a}.{_choice(rng, _DOMAINS)}/{b}"])
+        return _choice(rng, [
+            f"www.{a}.{_choice(rng, _DOMAINS)}", f"{a}@{b}.{_choice(rng, _DOMAINS)}",
+            f"http://{a}.{_choice(rng, _DOMAINS)}", f"@{a}_{b}", f"#{a}", f"{a}.{_choice(rng, _DOMAINS)}/{b}",
+        ])
 
     def mixed(self, rng: Rng) -> str:
         """Korean with Latin letters or digits inside one word."""
         k, e = self._ko[0].pick(rng), self._en.pick(rng)
         e = e.upper() if rng.random() < 0.5 else e.capitalize()
         n = str(int(10 ** rng.uniform(0, 3)))
-        return _choice(rng, [e + k, k + e, n + k, k + n, f"{k}({e})", f"{e}({k})", f"{k}/{self._ko[0].pick(rng)}", f"{k}·{self._ko[0].pick(rng)}", e + _choice(rng, _JOSA), f"{k}-{n}", f"{k}:{n}", f"{n}-{n}", f"{e}-{k}", f"{k}&{self._ko[0].pick(rng)}", f"{n}{k}{n}", f"{k},{self._ko[0].pick(rng)}"])
+        return _choice(rng, [
+            e + k, k + e, n + k, k + n, f"{k}({e})", f"{e}({k})", f"{k}/{self._ko[0].pick(rng)}",
+            f"{k}·{self._ko[0].pick(rng)}", e + _choice(rng, _JOSA), f"{k}-{n}", f"{k}:{n}", f"{n}-{n}",
+            f"{e}-{k}", f"{k}&{self._ko[0].pick(rng)}", f"{n}{k}{n}", f"{k},{self._ko[0].pick(rng)}",
+        ])
 
     def symbols(self, rng: Rng, charset: str) -> str:
         plain = [c for c in charset if c != " "]
-        inside = "".join(plain[int(rng.integers(len(plain)))] for _ in range(int(rng.integers(1, 4))))
-        return inside
+        return "".join(plain[int(rng.integers(len(plain)))] for _ in range(int(rng.integers(1, 4))))
 
     def word(self, rng: Rng, lang: str, charset: str | None = None) -> str:
         """One word without spaces, as ``lang`` (``ko`` or ``en``) writes it on signs, receipts, cards and pages."""
@@ -195,7 +289,8 @@ class Texts:
             elif u < 0.975:
                 w = self.web(rng)
             else:
-                w = self.symbols(rng, charset) + self.korean(rng) if charset and rng.random() < 0.7 else self.number(rng, "ko")
+                marked = charset and rng.random() < 0.7
+                w = self.symbols(rng, charset) + self.korean(rng) if marked else self.number(rng, "ko")
         else:
             if u < 0.66:
                 w = self.english(rng)
