@@ -361,6 +361,60 @@ def bars(rng: Rng, image: NDArray[np.uint8], x: int, y: int, width: int, height:
         part[:, run == 1] = (20, 20, 20)
 
 
+def _dust(rng: Rng, image: NDArray[np.uint8]) -> None:
+    """What a scanner adds: specks, hairs, punched holes, black or torn edges."""
+    h, w = image.shape[:2]
+    dark = (int(rng.integers(0, 120)),) * 3
+    for _ in range(int(rng.integers(3, 60))):
+        at = (int(rng.integers(w)), int(rng.integers(h)))
+        if rng.random() < 0.85:
+            cv2.circle(image, at, int(rng.integers(0, 3)), dark, -1)
+        else:
+            s = int(rng.integers(2, 9))
+            cv2.line(image, at, (at[0] + int(rng.integers(-s, s)), at[1] + int(rng.integers(-s, s))), dark, 1)
+    if rng.random() < 0.2:
+        cv2.circle(image, (int(rng.integers(w)), int(rng.integers(h))), int(rng.integers(6, 26)), dark, -1)
+    if rng.random() < 0.3:
+        x = np.linspace(0, w, 60)
+        depth = rng.uniform(2, 20) + rng.normal(0, rng.uniform(0.3, 4), 60) + rng.uniform(-20, 20) * x / w
+        edge = np.concatenate([np.stack([x, depth], 1), [[w, -9], [0, -9]]]).astype(np.int32)
+        turn = int(rng.integers(4))
+        if turn == 1:
+            edge[:, 1] = h - edge[:, 1]
+        elif turn == 2:
+            edge = edge[:, ::-1]
+        elif turn == 3:
+            edge = np.stack([w - edge[:, 1], edge[:, 0]], 1)
+        cv2.fillPoly(image, [np.ascontiguousarray(edge)], dark)
+
+
+def _goods(rng: Rng, image: NDArray[np.uint8], kit: Kit, count: int) -> None:
+    """Things for sale: smooth shapes filled with photograph, stripes or checks, such as clothes, bottles and boxes."""
+    h, w = image.shape[:2]
+    for _ in range(count):
+        s = int(_size(rng, 24, 0.4 * min(h, w) + 30))
+        turns = np.linspace(0, 6.28, 14, endpoint=False)
+        radius = s * np.clip(rng.normal(0.5, 0.12, 14), 0.15, 0.9)
+        at = np.array([rng.uniform(0, w), rng.uniform(0, h)])
+        shape = at + np.stack([np.cos(turns) * radius * rng.uniform(0.4, 1.0), np.sin(turns) * radius], 1)
+        x0, y0 = np.maximum(shape.min(0), 0).astype(int)
+        x1, y1 = np.minimum(shape.max(0) + 1, (w, h)).astype(int)
+        if x1 - x0 < 8 or y1 - y0 < 8:
+            continue
+        fill = kit.backgrounds.photo(rng, y1 - y0, x1 - x0) if rng.random() < 0.6 else ground(rng, y1 - y0, x1 - x0)
+        if rng.random() < 0.4:
+            step, tint = int(rng.integers(3, 16)), _any(rng)
+            thick = max(1, int(step * rng.uniform(0.2, 0.7)))
+            for k in range(0, y1 - y0, step):
+                fill[k : k + thick] = tint
+            if rng.random() < 0.5:
+                for k in range(0, x1 - x0, step):
+                    fill[:, k : k + thick] = fill[:, k : k + thick] // 2 + np.array(tint, np.uint8) // 2
+        mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
+        cv2.fillPoly(mask, [(shape - (x0, y0)).astype(np.int32)], 255)
+        cv2.copyTo(fill, cv2.blur(mask, (5, 5)) & 0x80, image[y0:y1, x0:x1])
+
+
 def _grid(rng: Rng, image: NDArray[np.uint8]) -> None:
     """A regular pattern: windows, tiles, fences, blinds, keyboards, bricks."""
     h, w = image.shape[:2]
@@ -396,6 +450,10 @@ def blank(rng: Rng, kit: Kit) -> Sheet:
     if rng.random() < 0.6:
         _grid(rng, image)
     _scribble(rng, image, int(rng.integers(0, 25)))
+    if rng.random() < 0.4:
+        _goods(rng, image, kit, int(rng.integers(2, 9)))
+    if rng.random() < 0.3:
+        _dust(rng, image)
     return Sheet(image)
 
 
@@ -518,6 +576,8 @@ def receipt(rng: Rng, kit: Kit) -> Sheet:
         else:
             y += size * rng.uniform(1, 3)
     sheet.print_ink(ink, _printer(rng))
+    if rng.random() < 0.3:
+        _dust(rng, sheet.image)
     if rng.random() < 0.15:
         _scribble(rng, sheet.image, int(rng.integers(1, 3)))
     if rng.random() < 0.35:
@@ -546,7 +606,7 @@ def _paragraph(
 ) -> float:
     """Up to ``lines`` lines between x0 and x1 from y down; ``align`` 0 left, 0.5 centre, 1 right. Returns the next
     y."""
-    gap = pen.space * rng.uniform(0.8, 1.3)
+    gap = pen.space * rng.uniform(0.65, 1.25)
     mark = str(rng.choice(["", "", "", "- ", "* ", "· ", "※ ", "1. ", "→ "]))
     for i in range(lines):
         y += pen.height * leading
@@ -672,7 +732,7 @@ def page(rng: Rng, kit: Kit) -> Sheet:
                 y = top + pen.height + 2 * pad
         elif block < 0.8:
             y = _table(rng, kit, sheet, Pen(body, size * rng.uniform(0.75, 1.0)), lang, left, right, y + size, colour)
-        elif block < 0.93:
+        elif block < 0.91:
             h = int(min(height - y, size * rng.uniform(3, 12)))
             if h > 8:
                 x0, x1 = sorted(int(v) for v in rng.uniform(left, right, 2))
@@ -686,8 +746,10 @@ def page(rng: Rng, kit: Kit) -> Sheet:
                 y += h + 6
         elif block < 0.96:
             part = sheet.image[int(y) : int(y + size * 5)]
-            if part.shape[0] > 10:
+            if part.shape[0] > 10 and rng.random() < 0.4:
                 _scribble(rng, part, int(rng.integers(1, 6)))
+            elif part.shape[0] > 10:
+                _goods(rng, part, kit, int(rng.integers(1, 5)))
             y += size * 5
         else:
             y += size * 2
@@ -959,10 +1021,10 @@ def sign(rng: Rng, kit: Kit) -> Sheet:
             _scribble(rng, sheet.image, int(rng.integers(1, 8)))
         if rng.random() < 0.35:
             # Night: signs shine on dark ground.
-            sheet.image = cv2.convertScaleAbs(sheet.image, alpha=rng.uniform(0.1, 0.5))
+            sheet.image = cv2.convertScaleAbs(sheet.image, alpha=rng.uniform(0.25, 0.7))
     taken: list[tuple[float, float, float, float]] = []
     taken += [(*quad.min(axis=0), *quad.max(axis=0)) for quad in sheet.quads]
-    for _ in range(int(rng.integers(1, 8))):
+    for _ in range(int(rng.integers(2, 13))):
         lang = "ko" if rng.random() < 0.55 else "en"
         w = _size(rng, 60, sheet.width * 0.95)
         h = min(w * rng.uniform(0.12, 0.8), sheet.height * 0.8)
@@ -971,6 +1033,10 @@ def sign(rng: Rng, kit: Kit) -> Sheet:
             continue
         taken.append((x, y, x + w, y + h))
         _signboard(rng, kit, sheet, lang, x, y, w, h)
+    if rng.random() < 0.2:
+        # Bright letters bleed into what is around them.
+        glow = cv2.GaussianBlur(sheet.image, (0, 0), rng.uniform(3, 12))
+        sheet.image = cv2.addWeighted(sheet.image, 1.0, glow, rng.uniform(0.2, 0.7), 0)
     return sheet
 
 
@@ -1103,12 +1169,12 @@ def single(rng: Rng, kit: Kit) -> Sheet:
 
 
 LAYOUTS: dict[str, tuple[Callable[[Rng, Kit], Sheet], float]] = {
-    "receipt": (receipt, 0.24),
+    "receipt": (receipt, 0.22),
     "page": (page, 0.25),
-    "document": (document, 0.10),
+    "document": (document, 0.09),
     "card": (card, 0.09),
-    "sign": (sign, 0.14),
-    "scattered": (scattered, 0.08),
-    "single": (single, 0.05),
-    "blank": (blank, 0.05),
+    "sign": (sign, 0.16),
+    "scattered": (scattered, 0.07),
+    "single": (single, 0.06),
+    "blank": (blank, 0.07),
 }

@@ -261,7 +261,8 @@ class Sheet:
             if not word:
                 continue
             mark = pen.mark(word)
-            if x + mark.box[2] > self.width + 1 or x + mark.box[0] < -1:
+            x0, y0, x1, y1 = mark.box
+            if x + x0 < -1 or x + x1 > self.width + 1 or y + y0 < -1 or y + y1 > self.height + 1:
                 break  # a word that the sheet's edge would cut is not printed
             px, py = round(x) + mark.dx, round(y) + mark.dy
             if shadow is not None:
@@ -275,9 +276,9 @@ class Sheet:
                 self._blend(fat, px - r, py - r, tint)
             self._blend(mark.mask, px, py, colour, strength)
             if label:
-                x0, y0, x1, y1 = mark.box
                 ox, oy = round(x), round(y)
-                self.box(ox + x0, oy + y0, ox + x1, oy + y1)
+                # A lone dash or star is text to a reader and a scrap of a rule to a detector: leave it open.
+                self.box(ox + x0, oy + y0, ox + x1, oy + y1, not word.strip("-_=*~.·|+→※•"))
             x += mark.advance
             if pitch is not None:
                 x = np.ceil(x / pitch) * pitch
