@@ -1,8 +1,9 @@
 """Crops to words: lines of one height, batches of one width bucket, CTC, a confidence for each character.
 
 Convolutions, a sequence layer and CTC (Graves et al. 2006) as in Shi et al. 2015, with self-attention (Vaswani et al.
-2017) in place of the recurrent layer. A crop wider than the widest bucket goes through the network in overlapping windows whose columns are
-joined before they are decoded, so that a long line is neither squeezed nor cut through a letter.
+2017) in place of the recurrent layer. A crop wider than the widest bucket goes through the network in overlapping
+windows whose columns are joined before they are decoded, so that a long line is neither squeezed nor cut through a
+letter.
 """
 
 from __future__ import annotations
@@ -121,13 +122,10 @@ class Recognizer:
             row[:, : window.image.shape[1]] = window.image
         outputs = self._run(images)
         found = []
-        for row, window in enumerate(windows):
+        for i, window in enumerate(windows):
             first, last = window.keep
-            found.append(
-                LogProbs(
-                    **{key: value[row, first:last] for key, value in outputs.items()}, charset=self.manifest.charset
-                )
-            )
+            mine = {key: value[i, first:last] for key, value in outputs.items()}
+            found.append(LogProbs(charset=self.manifest.charset, **mine))
         return found
 
     def _run(self, images: Image) -> dict[str, Any]:
@@ -181,7 +179,7 @@ def _join(parts: list[LogProbs]) -> LogProbs:
 
 
 def _align(lp: LogProbs, text: str) -> Decoded:
-    """The best alignment of a given text (Viterbi over the CTC lattice), for the place and confidence of its characters."""
+    """The best alignment of a given text (Viterbi over the CTC lattice): place and confidence of its characters."""
     columns = lp.symbols.shape[0]
     states = 2 * len(text) + 1
     if not text or columns == 0:

@@ -49,7 +49,8 @@ def bucket_of(width: int) -> int:
 
 class LineBatches(IterableDataset[Batch]):
     """An endless, seeded stream of batches of about ``columns`` pixel columns each. ``progress`` (0..1, shared between processes)
-    drives the curriculum: degradations reach full strength at a quarter of the run."""
+    drives the curriculum: short words first, long lines and phrases from the middle of the run on, and degradations that
+    reach full strength at a quarter of it."""
 
     def __init__(self, *, ingredients: str, lang: str, charset: str, columns: int, max_width: int, seed: int) -> None:
         self.ingredients, self.lang, self.charset = ingredients, lang, charset
@@ -63,7 +64,11 @@ class LineBatches(IterableDataset[Batch]):
         synth = LineSynth.load(self.ingredients, lang=self.lang, charset=self.charset, max_width=self.max_width)
         waiting: dict[int, list[Sample]] = {}
         while True:
-            synth.difficulty = float(np.clip(0.3 + self.progress.value / 0.25 * 0.7, 0.3, 1.0))
+            progress = self.progress.value
+            synth.difficulty = float(np.clip(0.3 + progress / 0.25 * 0.7, 0.3, 1.0))
+            grown = float(np.clip((progress - 0.1) / 0.4, 0.0, 1.0))
+            synth.max_width = int(min(176, self.max_width) * (1 - grown) + self.max_width * grown)
+            synth.phrases = 0.04 + 0.16 * grown
             sample = synth.sample(rng)
             if steps_needed(sample.text) > -(-sample.image.shape[1] // 4):
                 continue

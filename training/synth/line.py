@@ -94,6 +94,7 @@ class LineSynth:
         self.faces, self.texts, self.backgrounds = faces, texts, backgrounds
         self.lang, self.charset, self.height, self.max_width = lang, charset, height, max_width
         self.difficulty = difficulty
+        self.phrases = 0.2  # share of samples with several words
         self._allowed = frozenset(charset)
         self._hangul = lang == "ko"
 
@@ -116,7 +117,7 @@ class LineSynth:
 
     def text(self, rng: Rng) -> str:
         for _ in range(50):
-            n = 1 if rng.random() < 0.80 else int(rng.integers(2, 5))
+            n = 1 if rng.random() >= self.phrases else int(rng.integers(2, 5))
             text = self.texts.word(rng, self.lang, self.charset) if n == 1 else self.texts.phrase(rng, self.lang, n, self.charset)
             if n == 1 and len(text) > 2 and rng.random() < 0.02:
                 text = " ".join(text)  # spaced-out letters, as in "합 계"

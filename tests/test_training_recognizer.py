@@ -1,0 +1,147 @@
+"""The recognizer's loss against sums by hand, its shapes, and that it learns."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from edge_ocr.ctc import decompose
+from training.recognizer.loss import batch_log_probs, ctc_loss, encode_targets, steps_needed
+from training.recognizer.model import LayerNormHC, Recognizer, RecognizerConfig
+from training.recognizer.train import edit_distance, initialise
+
+SMALL = {"widths": (8, 8, 16, 16, 16), "dim": 16, "heads": 2, "layers": 1, "feed_forward": 32, "lstm_hidden": 8}
+
+
+def config(**over: object) -> RecognizerConfig:
+    return RecognizerConfig(**{"charset": "ab1 ", **SMALL, **over})  # type: ignore[arg-type]
+
+
+def brute_force(log_probs: torch.Tensor, target: list[int]) -> torch.Tensor:
+    """-log of the summed probability of every path that collapses to ``target``; ``log_probs`` [T, K], blank 0."""
+    columns, symbols = log_probs.shape
+    paths = []
+    for path in itertools.product(range(symbols), repeat=columns):
+        kept = [k for k, before in zip(path, (-1, *path), strict=False) if k != before and k != 0]
+        if kept == target:
+            paths.append(sum(log_probs[t, k] for t, k in enumerate(path)))
+    return -torch.logsumexp(torch.stack(paths), 0)
+
+
+@pytest.mark.parametrize("text", ["a", "ab", "aa", "한", "한a", "한한", "한글"])
+def test_loss_and_gradient_are_those_of_every_alignment(text: str) -> None:
+    torch.manual_seed(len(text))
+    heads = {"symbols": 6, "initial": 19, "medial": 21, "final": 28}
+    outputs = {k: torch.randn(1, 4, n, dtype=torch.float32, requires_grad=True) for k, n in heads.items()}
+    got = ctc_loss(outputs, [text], torch.tensor([4]), "ab1 ")
+    grads = torch.autograd.grad(got, list(outputs.values()), allow_unused=True)
+    # The same by hand: log-probabilities of the text's own symbols, summed over all paths among blank and them.
+    lp = torch.log_softmax(outputs["symbols"][0], -1)
+    columns, order = [lp[:, 0]], sorted(set(text))
+    for c in order:
+        if c in "ab1 ":
+            columns.append(lp[:, 1 + "ab1 ".index(c)])
+        else:
+            i, m, f = decompose(c)
+            parts = [torch.log_softmax(outputs[k][0], -1) for k in ("initial", "medial", "final")]
+            columns.append(lp[:, 5] + parts[0][:, i] + parts[1][:, m] + parts[2][:, f])
+    want = brute_force(torch.stack(columns, 1), [1 + order.index(c) for c in text]) / math.sqrt(len(text)) / 2
+    assert got.item() == pytest.approx(want.item(), rel=1e-4)
+    for mine, truth in zip(grads, torch.autograd.grad(want, list(outputs.values()), allow_unused=True), strict=True):
+        if truth is None:
+            assert mine is None or mine.abs().max() == 0
+        else:
+            assert mine is not None
+            torch.testing.assert_close(mine, truth, atol=1e-5, rtol=1e-3)
+
+
+def test_columns_beyond_a_sample_carry_no_gradient() -> None:
+    symbols = torch.randn(2, 6, 5, requires_grad=True)
+    loss = ctc_loss({"symbols": symbols}, ["ab", "a"], torch.tensor([6, 3]), "ab1 ")
+    (grad,) = torch.autograd.grad(loss, symbols)
+    assert grad[1, 3:].abs().max() == 0
+    assert grad[1, :3].abs().max() > 0
+
+
+def test_targets_and_steps() -> None:
+    targets, lengths, symbols = encode_targets(["ba", "a"], "ab")
+    assert symbols == ["a", "b"]
+    assert targets.tolist() == [2, 1, 1]
+    assert lengths.tolist() == [2, 1]
+    assert [steps_needed(t) for t in ("", "a", "ab", "aa", "aaab")] == [0, 1, 2, 3, 6]
+
+
+def test_log_probs_of_all_syllables_sum_to_the_class() -> None:
+    torch.manual_seed(0)
+    outputs = {k: torch.randn(1, 2, n) for k, n in {"symbols": 4, "initial": 19, "medial": 21, "final": 28}.items()}
+    every = [chr(c) for c in range(0xAC00, 0xD7A4)]
+    lp = batch_log_probs(outputs, every, "ab")[:, 0, 1:]
+    want = torch.log_softmax(outputs["symbols"], -1)[0, :, 3]
+    torch.testing.assert_close(torch.logsumexp(lp, -1), want, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("sequence", ["attention", "lstm"])
+@pytest.mark.parametrize("width", [32, 64, 100])
+def test_a_column_for_every_four_pixels(sequence: str, width: int) -> None:
+    net = Recognizer(config(sequence=sequence)).eval()
+    out = net(torch.zeros(2, 32, width, dtype=torch.uint8))
+    assert {k: tuple(v.shape) for k, v in out.items()} == {
+        "symbols": (2, width // 4, 6), "initial": (2, width // 4, 19), "medial": (2, width // 4, 21), "final": (2, width // 4, 28)
+    }
+    assert set(Recognizer(config(sequence=sequence, head="flat"))(torch.zeros(2, 32, 32, dtype=torch.uint8))) == {"symbols"}
+
+
+def test_layer_norm_is_per_column_over_height_and_channel() -> None:
+    x = torch.randn(2, 3, 4, 5) * 7 + 3
+    y = LayerNormHC(3, 4)(x)
+    for n in range(2):
+        for w in range(5):
+            column = y[n, :, :, w]
+            assert column.mean().item() == pytest.approx(0, abs=1e-5)
+            assert column.pow(2).mean().item() == pytest.approx(1, abs=1e-3)
+    # Gain of a column's own contrast does not matter, nor does another column.
+    other = x.clone()
+    other[..., 1:] = 0
+    other[..., 0] *= 10
+    torch.testing.assert_close(LayerNormHC(3, 4)(other)[..., 0], y[..., 0], atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("sequence", ["attention", "lstm"])
+def test_it_learns_three_pictures(sequence: str) -> None:
+    torch.manual_seed(1)
+    images = torch.zeros(3, 32, 48, dtype=torch.uint8)
+    images[0, 8:24, 4:20] = 255
+    images[1, :, 10:14] = 255
+    images[2, 4:8], images[2, 20:28, ::8] = 255, 255
+    texts, steps = ["a1", "한", "b 글"], torch.full((3,), 12)
+    net = Recognizer(config(sequence=sequence))
+    optimiser = torch.optim.Adam(net.parameters(), lr=0.01)
+    first = None
+    for _ in range(120):
+        loss = ctc_loss(net(images), texts, steps, net.config.charset)
+        first = loss.item() if first is None else first
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss.item() < 0.05 * first
+
+
+def test_weights_go_on_where_shapes_fit(tmp_path: Path) -> None:
+    source = Recognizer(config())
+    torch.save({"ema": source.state_dict()}, tmp_path / "a.pt")
+    other = Recognizer(config(charset="abcdefgh", head="flat"))
+    before = other.symbols.weight.clone()
+    taken = initialise(other, tmp_path / "a.pt")
+    assert 0 < taken < len(source.state_dict())
+    torch.testing.assert_close(other.collapse.weight, source.collapse.weight)
+    torch.testing.assert_close(other.symbols.weight, before)
+
+
+@pytest.mark.parametrize(("a", "b", "distance"), [("", "", 0), ("abc", "", 3), ("kitten", "sitting", 3), ("가나", "나가", 2)])
+def test_edit_distance(a: str, b: str, distance: int) -> None:
+    assert edit_distance(a, b) == distance
+    assert edit_distance(b, a) == distance
