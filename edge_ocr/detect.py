@@ -349,12 +349,13 @@ def suppress(
 class Sighting:
     """What one view found, in picture pixels: ``quads`` ``[N, 4, 2]``, ``scores`` ``[N]``, ``trust`` ``[N]`` (score,
     less where the text is smaller or larger than this view sees well), ``cut`` bool ``[N]``: it reaches an edge of the
-    view beyond which the picture goes on."""
+    view beyond which the picture goes on; ``level`` is the view's."""
 
     quads: g.Array
     scores: g.Array
     trust: g.Array
     cut: NDArray[np.bool_]
+    level: int = 0
 
 
 def merge_sightings(seen: Sequence[Sighting], *, iou: float, contained: float) -> tuple[g.Array, g.Array]:
@@ -371,9 +372,28 @@ def merge_sightings(seen: Sequence[Sighting], *, iou: float, contained: float) -
     trust = np.concatenate([s.trust for s in seen])
     cut = np.concatenate([s.cut for s in seen])
     view = np.repeat(np.arange(len(seen)), [len(s.scores) for s in seen])
-    quads, scores, trust, cut = _join_cut(quads, scores, trust, cut, view)
+    level = np.array([s.level for s in seen])[view]
+    real = ~_is_group(quads, level)
+    quads, scores, trust, cut = _join_cut(quads[real], scores[real], trust[real], cut[real], view[real])
     kept = suppress(quads, np.where(cut, 0.5, 1.0) * trust, iou=iou, contained=contained, partial=cut)
     return quads[kept], scores[kept]
+
+
+def _is_group(quads: g.Array, level: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Which quads of a coarse level hold several words of half their height or less that a finer one found."""
+    found = np.zeros(len(quads), bool)
+    if level.any():
+        first, second = g.meeting_pairs(g.bounding_boxes(quads))
+        first, second = np.concatenate([first, second]), np.concatenate([second, first])
+        high, size = g.heights(quads), np.maximum(g.area(quads), 1e-9)
+        some = (level[first] > level[second]) & (high[first] >= 2 * high[second])
+        first, second = first[some], second[some]
+        shared = g.intersection_area(quads[first], quads[second])
+        inside = shared >= 0.8 * size[second]
+        first, shared = first[inside], shared[inside]
+        covered = np.bincount(first, shared, len(quads)) / size
+        found = (np.bincount(first, minlength=len(quads)) >= 3) & (covered >= 0.1)
+    return found
 
 
 def _join_cut(
@@ -483,13 +503,16 @@ class Detector:
         real = ((middle >= 0) & (middle <= size)).all(1)  # nothing in the padding
         quads, scores, inside = quads[real], scores[real], inside[real]
         high = g.heights(quads)
+        if view.level:  # the level before sees smaller text better
+            tall = high >= 0.5 * self.manifest.tiling.large / self.manifest.tiling.coarse_shrink
+            quads, scores, inside, high = quads[tall], scores[tall], inside[tall], high[tall]
         good, large = 3.0 * self.options.stride, self.manifest.tiling.large
         trust = scores * np.minimum(1.0, np.minimum(high / good, large / np.maximum(high, 1e-9)))
         reach = self.options.stride / view.scale
         bounds = g.bounding_boxes(inside)
         seams = np.array([x0 > 0, y0 > 0, x1 < image.shape[1], y1 < image.shape[0]])
         over = np.concatenate([bounds[:, :2] < reach, bounds[:, 2:] > size - reach], axis=1)
-        return Sighting(g.translate(inside, (x0, y0)), scores, trust, (over & seams).any(1))
+        return Sighting(g.translate(inside, (x0, y0)), scores, trust, (over & seams).any(1), view.level)
 
 
 _BLANK = 16  # grey levels: no text that anyone could read has less contrast

@@ -295,6 +295,7 @@ def sighting(*rows: tuple[np.ndarray, float, bool]) -> Sighting:
 
 
 WHOLE, CUT = False, True
+MERGE = {"iou": 0.3, "contained": 0.7}
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.2, -0.6])
@@ -303,7 +304,7 @@ def test_a_word_that_a_seam_cut_is_joined(angle):
         return g.rotate(rectangle(x + w / 2, 0, w, h), angle)
 
     left, right = sighting((at(0, 100), 0.8, CUT)), sighting((at(70, 130, 18), 0.9, CUT))
-    quads, scores = merge_sightings([left, right], iou=0.3, contained=0.7)
+    quads, scores = merge_sightings([left, right], **MERGE)
     assert len(quads) == 1
     assert g.quad_iou(quads, at(0, 200)[None])[0] > 0.97
     assert scores.tolist() == [0.9]
@@ -327,7 +328,7 @@ def test_a_word_that_a_seam_cut_is_joined(angle):
     ],
 )
 def test_seams(first, second, kept):
-    quads, _ = merge_sightings([sighting(first), sighting(second)], iou=0.3, contained=0.7)
+    quads, _ = merge_sightings([sighting(first), sighting(second)], **MERGE)
     want = np.array([(first, second)[i][0] for i in kept])
     assert len(quads) == len(want)
     assert g.quad_iou_matrix(want, quads).max(1).min() > 0.999
@@ -335,7 +336,7 @@ def test_seams(first, second, kept):
 
 def test_three_tiles_join_one_long_word():
     parts = [rectangle(x, 10, 100, 20) for x in (50, 120, 190)]
-    quads, _ = merge_sightings([sighting((p, 0.9, CUT)) for p in parts], iou=0.3, contained=0.7)
+    quads, _ = merge_sightings([sighting((p, 0.9, CUT)) for p in parts], **MERGE)
     assert np.allclose(quads, [rectangle(120, 10, 240, 20)])
 
 
@@ -347,9 +348,20 @@ def test_words_run_together_by_a_coarse_look_give_way_to_the_fine_ones():
     assert len(merge_sightings([fine, trusted], iou=0.5, contained=0.7)[0]) == 1
 
 
+def test_a_paragraph_that_looks_like_one_huge_word_from_afar():
+    fine = sighting(*[(rectangle(x, y, 80, 20), 0.8, WHOLE) for y in (30, 60, 90) for x in (60, 150, 240)])
+    block = rectangle(150, 60, 300, 110)
+    quads, _ = merge_sightings([fine, Sighting(block[None], np.ones(1), np.ones(1), np.zeros(1, bool), 1)], **MERGE)
+    assert len(quads) == 9
+    # A huge letter with a speck on it stays.
+    speck = sighting((rectangle(150, 60, 30, 10), 0.8, WHOLE))
+    quads, _ = merge_sightings([speck, Sighting(block[None], np.ones(1), np.ones(1), np.zeros(1, bool), 1)], **MERGE)
+    assert len(quads) == 2
+
+
 def test_merge_of_nothing():
-    assert merge_sightings([], iou=0.3, contained=0.7)[0].shape == (0, 4, 2)
-    assert merge_sightings([sighting(), sighting()], iou=0.3, contained=0.7)[0].shape == (0, 4, 2)
+    assert merge_sightings([], **MERGE)[0].shape == (0, 4, 2)
+    assert merge_sightings([sighting(), sighting()], **MERGE)[0].shape == (0, 4, 2)
 
 
 # -- the detector, with an engine that sees dark bars on light ground as a network would see words -------------------
