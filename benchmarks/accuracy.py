@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Reads labelled folders with edge_ocr, keeps what was read, and measures it.
 
-    python benchmarks/accuracy.py data/receipt_ko data/page_ko --out out/accuracy
-    python benchmarks/accuracy.py data/* --level word --level receipt_ko=text --score score.py --fold
+    python -m benchmarks.accuracy data/receipt_ko data/page_ko --out out/accuracy
+    python -m benchmarks.accuracy data/* --level word --level receipt_ko=text --score score.py --fold
 
 A folder holds ``images/`` and ``labels.jsonl``, a JSON object a line: ``{"image", "polygons": [[[x, y] × 4] …] | null,
 "texts": […], "ignore": […]}``. The level says what is measured:
@@ -11,7 +11,7 @@ A folder holds ``images/`` and ``labels.jsonl``, a JSON object a line: ``{"image
 - text: cer (texts in the order given), cer_free (each text at its best place in what was read), exact (images read
 whole) - find: the share of labelled texts that stand, whole, in what was read
 
-It is the option's for that folder, or the ``level`` of the folder's first label, or the option's for all. With
+It is the option's for that folder, else the option's for all, else text. With
 ``--score`` a script is asked instead, as ``score.py LABELS PREDICTIONS --level L [--unit U] [--fold]``, which prints a
 JSON object.
 
@@ -71,8 +71,8 @@ def main() -> int:
                 ocr = OCR(tuple(options.lang.split(",")), threads=options.threads, models_dir=options.models)
                 ocr.warm_up()
             entry |= read_all(ocr, folder, truth, predictions)
-        level = levels.get(folder.name) or truth[0].get("level") or levels.get("") or "text"
-        unit = units.get(folder.name) or truth[0].get("unit") or units.get("") or "words"
+        level = levels.get(folder.name) or levels.get("") or "text"
+        unit = units.get(folder.name) or units.get("") or "words"
         if options.score:
             measures = ask(options.score, labels, predictions, level, unit, options.fold)
         elif level in LEVELS:
