@@ -30,7 +30,11 @@ from edge_ocr.types import Quad, TextLine, TextWord
 __all__ = ["arrange"]
 
 # All lengths are in parts of the height of the words concerned.
-_JOIN = 0.1  # a smaller gap between two words holds no space: the detector split one word
+# Two words are one only where they overlap by more than this. The detector parts words at spaces and seldom elsewhere,
+# but its edges are not sharp enough to measure a space: asking for a gap of 0.1 lost a third of them on Korean pages.
+_JOIN = -0.35
+_MARK = 0.3  # and a mark on its own clings to the word before it, or after it, within this gap
+_CLOSING, _OPENING = frozenset(".,:;!?)]}%'\"…·。、」』"), frozenset("([{#「『")
 _NEXT = 1.3  # the widest gap within a run
 _APART = 3.0  # a wider gap parts a row into lines, unless rows nearby have it too
 _NEAR_ROWS = 3.0  # how near such rows are
@@ -371,8 +375,10 @@ def _text_line(words: Sequence[TextWord], ids: list[int], quads: g.Array, angle:
     high = g.heights(quads)
     text = words[ids[0]].text
     for k in range(1, len(ids)):
-        gap = start[k] - end[k - 1]
-        text += ("" if gap < _JOIN * max(high[k], high[k - 1]) else " ") + words[ids[k]].text
+        gap = (start[k] - end[k - 1]) / max(high[k], high[k - 1], 1e-9)
+        before, after = words[ids[k - 1]].text, words[ids[k]].text
+        clings = gap < _MARK and (_CLOSING.issuperset(after) or _OPENING.issuperset(before))
+        text += ("" if gap < _JOIN or clings else " ") + after
     weight = np.array([max(len(words[i].text), 1) for i in ids], float)
     confidence = float(np.average([words[i].confidence for i in ids], weights=weight))
     a, b, c, d = ((float(x), float(y)) for x, y in box)
