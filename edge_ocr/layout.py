@@ -158,7 +158,7 @@ def _runs(box: Box) -> list[list[int]]:
     i, j = _both_ways(*g.meeting_pairs(reach))
     gap = box.x0[j] - box.x1[i]
     low, high = np.minimum(box.high[i], box.high[j]), np.maximum(box.high[i], box.high[j])
-    beside = _level(box, i, j) & (gap > -0.5 * low) & (box.x0[j] + box.x1[j] > box.x0[i] + box.x1[i])
+    beside = _level(box, i, j) & (gap > -0.8 * low) & (box.x0[j] + box.x1[j] > box.x0[i] + box.x1[i])
     fits = beside & (high <= _ALIKE * low) & (gap <= _NEXT * (low + high) / 2)
     runs = _chain(len(box.high), *_nearest(i[fits], j[fits], gap[fits]))
     # A dot or a dash found on its own is low and small, stands close to a word, and has no neighbour of its own size.
@@ -292,7 +292,7 @@ def _across(box: Box, column: Index) -> tuple[Index, Index]:
     i, j = _both_ways(*g.meeting_pairs(reach))
     gap = box.x0[j] - box.x1[i]
     low, high = np.minimum(box.high[i], box.high[j]), np.maximum(box.high[i], box.high[j])
-    fits = _level(box, i, j) & (high <= _ALIKE * low) & (gap > -0.5 * low)
+    fits = _level(box, i, j) & (high <= _ALIKE * low) & (gap > -0.8 * low)
     fits &= (column[i] < 0) | (column[j] < 0) | (column[i] == column[j])
     fits &= box.x0[j] + box.x1[j] > box.x0[i] + box.x1[i]
     return _nearest(i[fits], j[fits], gap[fits])
