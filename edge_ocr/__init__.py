@@ -71,6 +71,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
+    if name == "OCR":
+        # its modules import cv2 as they load; a missing one is better told by this
+        importlib.import_module(f"{__name__}.image").opencv()
     home = _HOME.get(name) or ("errors" if name.endswith("Error") or name == "ModelNotFound" else "types")
     value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
     globals()[name] = value  # the next look-up does not come here

@@ -189,9 +189,10 @@ def _detect(options: argparse.Namespace) -> int:
 
 def _make_ocr(options: argparse.Namespace, **settings: Any) -> OCR:
     from edge_ocr.image import opencv
+
+    opencv()  # says in full what is wrong with it, where importing the reader would not
     from edge_ocr.reader import OCR
 
-    opencv().setNumThreads(options.threads)  # OpenCV has a pool of its own, by default as wide as the machine
     return OCR(threads=options.threads, models_dir=options.models, **settings)
 
 

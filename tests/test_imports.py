@@ -113,6 +113,17 @@ def test_the_facade_loads_no_torch() -> None:
     assert not loaded & {"torch", "PIL", "onnx", "training"}
 
 
+@pytest.mark.parametrize(("missing", "remedy"), [("cv2", "opencv-python-headless"), ("onnxruntime", "onnxruntime")])
+def test_what_is_missing_is_said(missing: str, remedy: str) -> None:
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "import edge_ocr\n"
+        "try:\n    edge_ocr.OCR; from edge_ocr.engine import OnnxEngine; OnnxEngine(b'')\n"
+        "except edge_ocr.EngineError as error: print(error)"
+    )
+    assert f"pip install {remedy}" in run(code)
+
+
 def test_public_names() -> None:
     assert edge_ocr.__all__ == sorted(edge_ocr.__all__)
     assert len(set(edge_ocr.__all__)) == len(edge_ocr.__all__)

@@ -33,10 +33,12 @@ def make_models(folder: pathlib.Path, *, languages: tuple[str, ...] = ("ko", "en
 
 
 def picture(*, blank: bool = False) -> NDArray[np.uint8]:
-    """uint8 ``[64, 96, 3]``: white, with a dark word in WORD unless it is blank."""
+    """uint8 ``[64, 96, 3]``: white, with a dark word in WORD; or, blank, plain white and larger, since a small picture
+    without regions is read as one word."""
+    if blank:
+        return np.full((300, 450, 3), 255, np.uint8)
     image = np.full((*SIZE, 3), 255, np.uint8)
-    if not blank:
-        image[20:44, 16:80:4] = 0
+    image[20:44, 16:80:4] = 0
     return image
 
 
