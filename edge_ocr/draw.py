@@ -59,7 +59,7 @@ def draw(image: NDArray[np.uint8], found: Sequence[Region | TextWord]) -> NDArra
     height, width = image.shape[:2]
     items = [(item, item.quad) for item in found if item.quad is not None]
     zoom = _zoom([quad for _, quad in items], max(height, width))
-    picture = image.copy()
+    picture: NDArray[np.uint8] = image.copy()
     if zoom > 1:
         size = (round(width * zoom), round(height * zoom))
         picture = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
@@ -75,7 +75,8 @@ def draw(image: NDArray[np.uint8], found: Sequence[Region | TextWord]) -> NDArra
             _write(page, item.text, corners)
     if not any(isinstance(item, TextWord) for item in found):
         return picture
-    return np.concatenate([picture, page], axis=0 if width > 1.6 * height else 1)
+    beside: NDArray[np.uint8] = np.concatenate([picture, page], axis=0 if width > 1.6 * height else 1)
+    return beside
 
 
 def save_png(path: str | os.PathLike[str], image: NDArray[np.uint8]) -> None:
@@ -196,9 +197,9 @@ def _letter(letter: str, box: _Box) -> tuple[_Stroke, ...]:
     """The strokes of one letter, drawn into ``box``; of a double one, its two letters side by side."""
     left, top, right, bottom = box
     if letter in _PAIRS:
-        first, second = _PAIRS[letter]
+        pair = _PAIRS[letter]
         middle, gap = (left + right) / 2, (right - left) * 0.08
-        return _letter(first, (left, top, middle - gap, bottom)) + _letter(second, (middle + gap, top, right, bottom))
+        return _letter(pair[0], (left, top, middle - gap, bottom)) + _letter(pair[1], (middle + gap, top, right, bottom))
     strokes: list[_Stroke] = []
     for stroke in _LETTERS[letter].split(","):
         if stroke == "O":
@@ -210,6 +211,6 @@ def _letter(letter: str, box: _Box) -> tuple[_Stroke, ...]:
             strokes.append(tuple(zip(xs.tolist(), ys.tolist(), strict=True)))
         else:
             strokes.append(tuple(
-                (left + (right - left) * int(x) / 9, top + (bottom - top) * int(y) / 9) for x, y in stroke.split()
+                (left + (right - left) * int(p[0]) / 9, top + (bottom - top) * int(p[1]) / 9) for p in stroke.split()
             ))
     return tuple(strokes)
