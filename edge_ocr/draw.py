@@ -211,6 +211,7 @@ def _letter(letter: str, box: _Box) -> tuple[_Stroke, ...]:
             strokes.append(tuple(zip(xs.tolist(), ys.tolist(), strict=True)))
         else:
             strokes.append(tuple(
-                (left + (right - left) * int(p[0]) / 9, top + (bottom - top) * int(p[1]) / 9) for p in stroke.split()
+                (left + (right - left) * int(point[0]) / 9, top + (bottom - top) * int(point[1]) / 9)
+                for point in stroke.split()
             ))
     return tuple(strokes)
