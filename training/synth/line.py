@@ -143,32 +143,42 @@ class LineSynth:
         if rng.random() < 0.28:
             spacing = float(rng.uniform(-0.07, 0.12)) if rng.random() < 0.85 else float(rng.uniform(0.12, 0.5))
             space = float(rng.uniform(0.7, 1.8)) if spacing < 0.12 else 2.0
-        ink = draw_text(text, face, size, spacing=spacing, space=space)
+        before, after = self._neighbours(rng, face) if rng.random() < 0.3 else ("", "")
+        ink = draw_text(before + text + after, face, size, spacing=spacing, space=space)
         if ink is None:
             return None
         mask = ink.mask
+        # The word's own box within the line: its columns, and the rows that its ink takes there.
+        x0 = max(0, int(ink.spans[len(before), 0])) if before else 0
+        x1 = min(mask.shape[1], int(np.ceil(ink.spans[len(before) + len(text) - 1, 1]))) if after else mask.shape[1]
+        own = mask[:, x0:x1] > 0.15
+        rows, columns = np.flatnonzero(own.any(1)), np.flatnonzero(own.any(0))
+        if len(rows) == 0:
+            return None
+        x0, x1 = x0 + int(columns[0]), x0 + int(columns[-1]) + 1
+        y0, y1 = int(rows[0]), int(rows[-1]) + 1
         # Vertical extent: the detector's boxes are tight to the ink, but a dash or a comma alone keeps a body.
         em = float(size)
         least = 0.55 * em if rng.random() < 0.7 else 0.8 * em
-        extra = max(0.0, least - mask.shape[0])
+        extra = max(0.0, least - (y1 - y0))
         stretch = 1.0
         if rng.random() < 0.35:
             stretch = float(np.exp(rng.normal(0, 0.28)))
         elif rng.random() < 0.06:
             stretch = float(rng.choice([0.5, 2.0]))
         # Room around the ink for the transforms; the crop is placed later.
-        pad = int(em * 0.6) + 4
+        pad = int(em * 0.9) + 4
         low = rng.uniform(0, 1)
-        mask = cv2.copyMakeBorder(mask, pad + int(extra * low), pad + int(extra * (1 - low)), pad, pad, cv2.BORDER_CONSTANT)
+        mask = cv2.copyMakeBorder(mask, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
         weight = rng.random()
         if weight < 0.06 and size >= 30:
             mask = cv2.erode(mask, np.ones((2, 2), np.uint8))
         elif weight < 0.16:
             mask = cv2.dilate(mask, np.ones((2, 2) if size < 40 else (3, 3), np.uint8))
-        h, w = mask.shape
-        box = np.array([[pad, pad], [w - pad, pad], [w - pad, h - pad], [pad, h - pad]], np.float32)
+        left, right, upper, lower = pad + x0, pad + x1, pad + y0 - extra * low, pad + y1 + extra * (1 - low)
+        box = np.array([[left, upper], [right, upper], [right, lower], [left, lower]], np.float32)
         layers = self._layers(rng, mask, size)
-        inner_h, inner_w = h - 2 * pad, w - 2 * pad
+        inner_h, inner_w = lower - upper, right - left
         # Target height in pixels of the camera's picture: mostly 12..40, now and then tiny.
         native = float(np.clip(np.exp(rng.normal(np.log(24), 0.42)), 9 if hard > 0.5 else 14, 56))
         if rng.random() < 0.06 * hard:
@@ -203,7 +213,8 @@ class LineSynth:
         ow, oh = int(out_w * over), int(out_h * over)
         warped = [cv2.warpPerspective(x, full, (ow, oh), flags=cv2.INTER_LINEAR) for x in layers]
         if rng.random() < 0.10:
-            warped = [_wave(rng_state, x) for rng_state, x in zip([int(rng.integers(2**31))] * len(warped), warped)]
+            bend = int(rng.integers(2**31))
+            warped = [_wave(bend, x) for x in warped]
         image = self._compose(rng, warped, (oh, ow))
         if rng.random() < 0.14:
             self._intrude(rng, image)
@@ -213,6 +224,14 @@ class LineSynth:
         strength = hard * float(rng.uniform(0.05, 1.0)) * min(1.0, native / 20 + 0.15)
         image = degrade.camera(rng, image, strength=strength)
         return crop_to_line(image, height=self.height)
+
+    def _neighbours(self, rng: Rng, face: Face) -> tuple[str, str]:
+        """What stands left and right of a word in its line: slivers of it get into the crop, and must not be read."""
+        sides = []
+        for _ in range(2):
+            word = self.texts.word(rng, self.lang, self.charset)[:4] if rng.random() < 0.7 else ""
+            sides.append(word if word and face.can_write(word) else "")
+        return (sides[0] + " " if sides[0] else "", " " + sides[1] if sides[1] else "")
 
     def _layers(self, rng: Rng, mask: NDArray[np.float32], size: int) -> list[NDArray[np.float32]]:
         """The text's ink and, sometimes, an outline or shadow below it."""
