@@ -199,7 +199,8 @@ def _letter(letter: str, box: _Box) -> tuple[_Stroke, ...]:
     if letter in _PAIRS:
         pair = _PAIRS[letter]
         middle, gap = (left + right) / 2, (right - left) * 0.08
-        return _letter(pair[0], (left, top, middle - gap, bottom)) + _letter(pair[1], (middle + gap, top, right, bottom))
+        one, other = (left, top, middle - gap, bottom), (middle + gap, top, right, bottom)
+        return _letter(pair[0], one) + _letter(pair[1], other)
     strokes: list[_Stroke] = []
     for stroke in _LETTERS[letter].split(","):
         if stroke == "O":
