@@ -69,6 +69,7 @@ def test_perfect_maps_cost_nothing_and_every_error_costs() -> None:
     assert float(perfect.total) < 1e-3
     wide = truth.clone()
     wide[:, 1] += 6
+    assert float(detector_loss(logits, wide, score, truth, mask, LossConfig()).edge) > 0.03
     turned = truth.clone()
     turned[:, 4] += 0.2
     assert float(detector_loss(logits, wide, score, truth, mask, LossConfig()).box) > 0.03

@@ -1,1 +1,1 @@
-"""Training of the word detector."""
+"""Training of the word detector: network, loss, trainer, export."""

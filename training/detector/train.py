@@ -289,7 +289,7 @@ def train(
     from tqdm import tqdm
 
     bar = tqdm(total=round(minutes * 60), initial=round(spent), unit="s", mininterval=10, dynamic_ncols=True)
-    sums = dict.fromkeys(("total", "dice", "bce", "box", "angle", "draw"), 0.0)
+    sums = dict.fromkeys(("total", "dice", "bce", "box", "edge", "angle", "draw"), 0.0)
     since, result = 0, {}
     checked = saved = spent
     begun = time.monotonic() - spent
@@ -331,7 +331,7 @@ def train(
         step += 1
         average_into(kept, model, min(config.average, 1 - 10 / (step + 10)))
         since += 1
-        for name in ("total", "dice", "bce", "box", "angle"):
+        for name in ("total", "dice", "bce", "box", "edge", "angle"):
             sums[name] += float(getattr(losses, name).detach())
         spent = time.monotonic() - begun
         bar.n = round(spent)
@@ -393,8 +393,8 @@ def curves(log: Path, out: Path) -> None:
     rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
     steps = [r for r in rows if r["event"] == "step"]
-    for name in ("dice", "bce", "box", "angle"):
-        left.plot([r["seconds"] / 60 for r in steps], [r[name] for r in steps], label=name)
+    for name in ("dice", "bce", "box", "edge", "angle"):
+        left.plot([r["seconds"] / 60 for r in steps], [r.get(name) for r in steps], label=name)
     left.set(xlabel="minutes", ylabel="loss", yscale="log")
     left.legend()
     checks = [r for r in rows if r["event"] in ("validation", "end") and "f" in r]
