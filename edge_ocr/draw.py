@@ -163,10 +163,10 @@ def _glyph(character: str, size: int, thickness: int) -> NDArray[np.uint8]:
         cell = np.zeros((size, round(size * 0.6)), np.uint8)
         cv2.rectangle(cell, (thickness, size // 5), (cell.shape[1] - 2 * thickness, size * 4 // 5), 255, thickness)
         return cell
-    scale = size / 40
+    scale = size / 34
     (width, _), _ = cv2.getTextSize(plain, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
     cell = np.zeros((size, max(width, 1) + thickness), np.uint8)
-    cv2.putText(cell, plain, (0, round(size * 0.78)), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, thickness, cv2.LINE_AA)
+    cv2.putText(cell, plain, (0, round(size * 0.8)), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, thickness, cv2.LINE_AA)
     return cell
 
 
