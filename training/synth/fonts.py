@@ -14,11 +14,15 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import ImageFont
 
-__all__ = ["EVERYDAY", "RESERVED", "Face", "Faces", "cache_dir"]
+if TYPE_CHECKING:
+    from fontTools.ttLib import TTFont
+
+__all__ = ["EVERYDAY", "RESERVED", "Face", "Faces", "cache_dir", "drawable"]
 
 # Whole families kept out of training, so that unseen type can be measured.
 RESERVED = (
@@ -63,19 +67,22 @@ def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
 
 
+def drawable(font: TTFont) -> list[int]:
+    """The code points that ``font`` maps to a glyph with an outline: a face may map a character to an empty one, and
+    it would be drawn as nothing."""
+    glyphs = font.getGlyphSet()
+    cmap = font.getBestCmap() or {}
+    if "glyf" in font:
+        table = font["glyf"]
+        return [c for c, g in cmap.items() if table[g].numberOfContours != 0]
+    return [c for c, g in cmap.items() if g in glyphs]
+
+
 def _unpack(path: Path, out: Path) -> frozenset[int]:
     from fontTools.ttLib import TTFont
 
     font = TTFont(path)
-    glyphs = font.getGlyphSet()
-    cmap = font.getBestCmap() or {}
-    # A face may map a character to an empty outline; such a character would be drawn as nothing.
-    points = []
-    if "glyf" in font:
-        table = font["glyf"]
-        points = [c for c, g in cmap.items() if table[g].numberOfContours != 0]
-    else:
-        points = [c for c, g in cmap.items() if g in glyphs]
+    points = drawable(font)
     font.flavor = None
     temp = out.with_suffix(f".tmp{os.getpid()}")
     font.save(temp)
