@@ -128,7 +128,9 @@ class LineSynth:
     def sample(self, rng: Rng) -> Sample:
         while True:
             text = self.text(rng)
-            face = self.faces.pick(rng, text)
+            # Hangul faces hold Latin letters too, and Korean pages use them; English ones seldom do.
+            script = "latin" if not self._hangul and rng.random() < 0.7 else None
+            face = self.faces.pick(rng, text, script=script)
             if face is None:
                 continue
             image = self._draw(rng, text, face)
