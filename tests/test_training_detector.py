@@ -204,3 +204,8 @@ def test_folding_and_onnx_change_nothing(tmp_path: Path) -> None:
     with torch.no_grad():
         model.head.bias += 0.1
     assert parity(model, path, sizes=sizes) > 1e-3, "a parity check that cannot fail is none"
+
+
+def test_the_config_file_says_what_the_defaults_say() -> None:
+    path = Path(trainer.__file__).parent / "configs" / "detector.json"
+    assert Config.from_dict(json.loads(path.read_text(encoding="utf-8"))) == Config()
