@@ -38,9 +38,10 @@ python:
 
 # $(call environment,folder,python,what pip installs): from nothing, so that a half-made one never stays
 define environment
-	rm -rf $(1)
-	$(2) -m venv $(1)
-	$(1)/bin/python $(PIP_INSTALL) $(3) || { rm -rf $(1); \
+	@echo "Making $(1) ..."
+	@rm -rf $(1)
+	@$(2) -m venv $(1)
+	@$(1)/bin/python $(PIP_INSTALL) $(3) || { rm -rf $(1); \
 	  echo "pip could not install what $(1) needs (see above); is a package index reachable?" >&2; exit 1; }
 	@touch $@
 endef
