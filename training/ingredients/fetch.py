@@ -137,8 +137,8 @@ def _declared(archive: Path, root: Path, files: Sequence[str]) -> tuple[str, str
         names: list[str] = []
         for name in (f for f in files if f.startswith("usr/share/doc/") and f.endswith("/copyright")):
             found = re.findall(r"(?m)^License:[ \t]*(\S[^\n]*)", (root / name).read_text("utf-8", "replace"))
-            names += [x.strip() for x in found if x.strip() not in names]
-        return version, ", ".join(names) or "?"
+            names += [x.strip() for x in found]
+        return version, ", ".join(dict.fromkeys(names)) or "?"
     if "package.json" in files:
         about = json.loads((root / "package.json").read_text(encoding="utf-8"))
         licence = about.get("license", "?")

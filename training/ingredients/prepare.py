@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import re
 import shutil
 import struct
@@ -60,6 +61,7 @@ def face(slices: Sequence[Path], out: Path, place: str, keep: Iterable[int] = ()
 
     from training.synth.fonts import drawable
 
+    logging.getLogger("fontTools").setLevel(logging.ERROR)  # odd tables of old fonts are of no interest here
     try:
         if len(slices) > 1:
             font = Merger(options=MergeOptions(drop_tables=_UNUSED_TABLES)).merge([str(s) for s in slices])
