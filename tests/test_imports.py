@@ -20,7 +20,9 @@ LEVELS = [
     {"image", "preprocess", "engine", "models", "views"},
     {"detect", "crop", "recognize", "layout"},
     {"reader"},
-    {"stream", "capture", "quality", "scanners", "redact", "draw"},
+    {"capture", "quality", "track", "vote", "scanners", "redact", "draw"},
+    {"stream"},
+    {"cli_live"},
     {"cli", "serve", "bulk"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
