@@ -25,8 +25,8 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True, eq=False)
 class Ink:
-    """``mask`` f32 ``[h, w]`` in 0..1, tight to the ink in x, from ``top`` to ``bottom`` of the ink in y; ``spans`` f32 ``[n, 2]``
-    gives where each character of the text (spaces too) begins and ends in x; ``em`` is the font size in pixels."""
+    """``mask`` f32 ``[h, w]`` in 0..1, tight to the ink in x and y; ``spans`` f32 ``[n, 2]`` gives where each character
+    of the text (spaces too) begins and ends in x; ``em`` is the font size in pixels."""
 
     mask: NDArray[np.float32]
     spans: NDArray[np.float32]
@@ -90,7 +90,18 @@ class LineSynth:
     ``difficulty`` in 0..1 scales the degradations (a curriculum raises it over the run).
     """
 
-    def __init__(self, faces: Faces, texts: Texts, backgrounds: list[NDArray[np.uint8]], *, lang: str, charset: str, height: int = 32, max_width: int = 480, difficulty: float = 1.0) -> None:
+    def __init__(
+        self,
+        faces: Faces,
+        texts: Texts,
+        backgrounds: list[NDArray[np.uint8]],
+        *,
+        lang: str,
+        charset: str,
+        height: int = 32,
+        max_width: int = 480,
+        difficulty: float = 1.0,
+    ) -> None:
         self.faces, self.texts, self.backgrounds = faces, texts, backgrounds
         self.lang, self.charset, self.height, self.max_width = lang, charset, height, max_width
         self.difficulty = difficulty
@@ -99,7 +110,9 @@ class LineSynth:
         self._hangul = lang == "ko"
 
     @classmethod
-    def load(cls, folder: str | Path, *, lang: str, charset: str, reserved: bool = False, max_width: int = 480) -> LineSynth:
+    def load(
+        cls, folder: str | Path, *, lang: str, charset: str, reserved: bool = False, max_width: int = 480
+    ) -> LineSynth:
         """Everything from an ingredients folder."""
         root = Path(folder)
         backgrounds = []
@@ -110,7 +123,8 @@ class LineSynth:
                 if grey is not None:
                     scale = 640 / max(grey.shape)
                     backgrounds.append(cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
-        return cls(Faces.load(root, reserved=reserved), Texts.load(root), backgrounds, lang=lang, charset=charset, max_width=max_width)
+        faces, texts = Faces.load(root, reserved=reserved), Texts.load(root)
+        return cls(faces, texts, backgrounds, lang=lang, charset=charset, max_width=max_width)
 
     def writable(self, text: str) -> bool:
         return all(c in self._allowed or (self._hangul and "가" <= c <= "힣") for c in text)
@@ -118,7 +132,10 @@ class LineSynth:
     def text(self, rng: Rng) -> str:
         for _ in range(50):
             n = 1 if rng.random() >= self.phrases else int(rng.integers(2, 5))
-            text = self.texts.word(rng, self.lang, self.charset) if n == 1 else self.texts.phrase(rng, self.lang, n, self.charset)
+            if n == 1:
+                text = self.texts.word(rng, self.lang, self.charset)
+            else:
+                text = self.texts.phrase(rng, self.lang, n, self.charset)
             if n == 1 and len(text) > 2 and rng.random() < 0.02:
                 text = " ".join(text)  # spaced-out letters, as in "합 계"
             if text.strip() and self.writable(text):
@@ -259,7 +276,8 @@ class LineSynth:
         if u < 0.62:
             end = float(np.clip(level + rng.normal(0, 60), 0, 255))
             ramp = np.linspace(level, end, w if rng.random() < 0.5 else h, dtype=np.float32)
-            return np.broadcast_to(ramp[None, :] if len(ramp) == w and w != h else ramp[:, None] if len(ramp) == h else ramp[None, :], (h, w)).copy()
+            across = len(ramp) == w and w != h
+            return np.broadcast_to(ramp[None, :] if across else ramp[:, None], (h, w)).copy()
         if u < 0.72:
             # Stripes, grids and guilloche, as on cards and forms.
             y, x = np.mgrid[0:h, 0:w].astype(np.float32)
@@ -271,7 +289,8 @@ class LineSynth:
         zoom = float(np.exp(rng.uniform(np.log(0.5), np.log(2.5))))
         ch, cw = min(ph, max(4, int(h / zoom))), min(pw, max(4, int(w / zoom)))
         y0, x0 = int(rng.integers(ph - ch + 1)), int(rng.integers(pw - cw + 1))
-        patch = cv2.resize(picture[y0 : y0 + ch, x0 : x0 + cw], (w, h), interpolation=cv2.INTER_LINEAR).astype(np.float32)
+        patch = cv2.resize(picture[y0 : y0 + ch, x0 : x0 + cw], (w, h), interpolation=cv2.INTER_LINEAR)
+        patch = patch.astype(np.float32)
         strength = float(rng.uniform(0.15, 1.0))
         return np.clip(level * (1 - strength) + patch * strength if rng.random() < 0.6 else patch, 0, 255)
 
@@ -292,7 +311,10 @@ class LineSynth:
             ink = a + (b - a) * rng.uniform(0, 0.25) if a == 0.0 else b - (b - a) * rng.uniform(0, 0.25)
         out = ground
         if len(layers) > 1:
-            under = float(np.clip(mean + (mean - ink) * rng.uniform(0.1, 0.8), 0, 255)) if rng.random() < 0.7 else float(rng.uniform(0, 255))
+            if rng.random() < 0.7:
+                under = float(np.clip(mean + (mean - ink) * rng.uniform(0.1, 0.8), 0, 255))
+            else:
+                under = float(rng.uniform(0, 255))
             if abs(under - ink) < 50:
                 under = 255.0 if ink < 128 else 0.0
             out = out + (under - out) * np.clip(layers[1], 0, 1)
@@ -320,7 +342,8 @@ class LineSynth:
             strip = ink.mask[-depth:] if top else ink.mask[:depth]
             strip = strip[:, : w]
             x = int(rng.integers(0, max(1, w - strip.shape[1] + 1)))
-            view = image[: strip.shape[0], x : x + strip.shape[1]] if top else image[h - strip.shape[0] :, x : x + strip.shape[1]]
+            rows = slice(strip.shape[0]) if top else slice(h - strip.shape[0], h)
+            view = image[rows, x : x + strip.shape[1]]
             view[:] = np.clip(view + (shade - view.astype(np.float32)) * strip, 0, 255).astype(np.uint8)
 
 
@@ -335,4 +358,5 @@ def _wave(seed: int, layer: NDArray[np.float32]) -> NDArray[np.float32]:
     else:
         dy = bow * np.sin(x / max(w, 1) * 2 * np.pi * rng.uniform(0.5, 1.5) + rng.uniform(0, 6))
     map_x, map_y = np.meshgrid(x, np.arange(h, dtype=np.float32))
-    return cv2.remap(layer, map_x, (map_y + dy[None, :]).astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    map_y = (map_y + dy[None, :]).astype(np.float32)
+    return cv2.remap(layer, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
