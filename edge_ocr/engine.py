@@ -42,6 +42,9 @@ class OnnxEngine:
         options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        # With buckets and batches of many sizes, planning one block for each costs memory and gains no time: 208 MiB
+        # against 171 at the peak of a 1280x720 photograph, same milliseconds.
+        options.enable_mem_pattern = False
         options.log_severity_level = 3  # errors come back as exceptions; warnings are for whoever exports
         source = model if isinstance(model, bytes) else os.fspath(model)
         self._what = f"a model of {len(model)} bytes" if isinstance(model, bytes) else str(source)
