@@ -101,7 +101,10 @@ def _decode(content: bytes, what: str) -> NDArray[np.uint8]:
     if image is None:
         raise ImageError(f"{what}: the {kind} file is damaged, or of a kind that this OpenCV cannot decode")
     if image.ndim == 3 and image.shape[2] in (3, 4):
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+        code = cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+        rows = max(1, _STRIP_PIXELS // image.shape[1])
+        for top in range(0, image.shape[0], rows):  # in place, so that a large picture is not held twice
+            image[top : top + rows] = cv2.cvtColor(image[top : top + rows], code)
     return _orient(_from_array(image, what), orientation)
 
 
