@@ -44,8 +44,9 @@ def decompose(syllable: str) -> tuple[int, int, int]:
 
 @dataclass(frozen=True, eq=False)
 class LogProbs:
-    """What the network says of one crop, over T columns: ``symbols`` f32 ``[T, K]`` with the blank at 0, then the characters of
-    ``charset``, then, if the head is factorised, HANGUL with ``initial`` ``[T, 19]``, ``medial`` ``[T, 21]``, ``final`` ``[T, 28]``."""
+    """What the network says of one crop, over T columns: ``symbols`` f32 ``[T, K]`` with the blank at 0, then the
+    characters of ``charset``, then, if the head is factorised, HANGUL with ``initial`` ``[T, 19]``, ``medial`` ``[T,
+    21]``, ``final`` ``[T, 28]``."""
 
     symbols: NDArray[np.float32]
     charset: str
@@ -61,8 +62,10 @@ class LogProbs:
     @classmethod
     def from_outputs(cls, outputs: Mapping[str, NDArray[np.float32]], row: int, steps: int, charset: str) -> LogProbs:
         """Row ``row`` of a batch of outputs, cut to the ``steps`` columns that the crop fills."""
+
         def part(key: str) -> NDArray[np.float32] | None:
             return outputs[key][row, :steps] if key in outputs else None
+
         return cls(outputs["symbols"][row, :steps], charset, part("initial"), part("medial"), part("final"))
 
     @property
@@ -83,8 +86,8 @@ class LogProbs:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A reading: ``text``; ``confidences`` 0..1 and ``columns`` (first, last) for each of its characters; ``log_prob`` of the
-    text as the decoder scores it."""
+    """A reading: ``text``; ``confidences`` 0..1 and ``columns`` (first, last) for each of its characters;
+    ``log_prob`` of the text as the decoder scores it."""
 
     text: str
     confidences: tuple[float, ...]
@@ -130,7 +133,8 @@ def _character(lp: LogProbs, code: int) -> str:
 
 
 def _candidates(lp: LogProbs, top: int, floor: float) -> list[list[tuple[str, float]]]:
-    """Per column the likeliest symbols besides the blank with their log-probabilities, best first; those under ``floor`` left out.
+    """Per column the likeliest symbols besides the blank with their log-probabilities, best first; those under
+    ``floor`` left out.
 
     Of a factorised head only the best few of each part are multiplied out, which holds every one of the ``top`` best
     syllables, since the parts are independent given HANGUL.
@@ -145,7 +149,9 @@ def _candidates(lp: LogProbs, top: int, floor: float) -> list[list[tuple[str, fl
             ii, mm, ff = (np.argsort(-x[t], kind="stable")[:top] for x in (lp.initial, lp.medial, lp.final))
             total = (
                 lp.symbols[t, -1]
-                + lp.initial[t, ii][:, None, None] + lp.medial[t, mm][None, :, None] + lp.final[t, ff][None, None, :]
+                + lp.initial[t, ii][:, None, None]
+                + lp.medial[t, mm][None, :, None]
+                + lp.final[t, ff][None, None, :]
             )
             flat = total.ravel()
             for k in np.argsort(-flat, kind="stable")[:top]:
@@ -159,8 +165,9 @@ def _candidates(lp: LogProbs, top: int, floor: float) -> list[list[tuple[str, fl
 
 
 def beam(lp: LogProbs, *, width: int, top: int = 8, floor: float = -12.0) -> list[tuple[str, float]]:
-    """Prefix beam search (Graves 2006; Hannun 2014): the ``width`` likeliest texts, each with the natural logarithm of the sum over the
-    alignments visited, best first. ``top`` symbols are tried per column, none below the log-probability ``floor``.
+    """Prefix beam search (Graves 2006; Hannun 2014): the ``width`` likeliest texts, each with the natural logarithm
+    of the sum over the alignments visited, best first. ``top`` symbols are tried per column, none below the
+    log-probability ``floor``.
 
     With ``width`` and ``top`` large enough and ``floor`` at minus infinity the sums are exact.
     """

@@ -136,8 +136,9 @@ class Recognizer:
             names |= {"initial": str(out.initial), "medial": str(out.medial), "final": str(out.final)}
         missing = [v for v in names.values() if v not in raw]
         if missing:
+            lacking = ", ".join(missing)
             raise ModelError(
-                f"the recognizer {self.manifest.name!r} does not give {', '.join(missing)}, which its model.json names: "
+                f"the recognizer {self.manifest.name!r} does not give {lacking}, which its model.json names: "
                 "export it again"
             )
         return {key: raw[name] for key, name in names.items()}

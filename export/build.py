@@ -1,8 +1,9 @@
 """A training run to a model that ships: ``python -m export.build RUN --out edge_ocr/weights``.
 
-RUN is the folder or checkpoint of a detector or recognizer run. The network is folded, written as ONNX, compared with the trained network, and
-registered with its manifest; a model that fails the comparison is not registered. The weights are also kept in half precision
-(``--keep training/weights``), so that a later run can go on from them with ``--init``.
+RUN is the folder or checkpoint of a detector or recognizer run. The network is folded, written as ONNX, compared
+with the trained network, and registered with its manifest; a model that fails the comparison is not registered. The
+weights are also kept in half precision (``--keep training/weights``), so that a later run can go on from them with
+``--init``.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ __all__ = ["build_detector", "build_recognizer", "main"]
 
 VERSION = "0.1.0"
 LICENSE = "Apache-2.0"
-SOURCE = "pictures drawn by training.synth from the fonts, texts and backgrounds that training/INGREDIENTS.md lists; no real picture"
+SOURCE = "pictures drawn by training.synth from what training/INGREDIENTS.md lists; no real picture"
 TOLERANCE = 2e-3
 RECOGNIZER_BUCKETS = (48, 96, 160, 256, 384, 512)
 
@@ -37,9 +38,14 @@ def _made(state: dict[str, Any], module: str, name: str) -> m.Made:
     minutes = float(state.get("seconds", 0)) / 60
     cores = torch.get_num_threads()
     return m.Made(
-        command=f"python -m training.{module}.train" + (f" {name}" if module == "recognizer" else "") + f" --minutes {minutes:.0f}",
-        date=datetime.date.today().isoformat(), machine=f"{platform.machine()}, CPU, {cores} of 2 cores", minutes=round(minutes, 1),
-        samples=int(state["samples"]), source=SOURCE,
+        command=f"python -m training.{module}.train"
+        + (f" {name}" if module == "recognizer" else "")
+        + f" --minutes {minutes:.0f}",
+        date=datetime.date.today().isoformat(),
+        machine=f"{platform.machine()}, CPU, {cores} of 2 cores",
+        minutes=round(minutes, 1),
+        samples=int(state["samples"]),
+        source=SOURCE,
     )
 
 
@@ -58,20 +64,43 @@ def build_recognizer(checkpoint: Path, name: str, out: Path, *, measures: dict[s
         path = Path(work) / "model.onnx"
         outputs = export_recognizer(folded, path)
         rng = np.random.default_rng(0)
-        probes = [("crops", rng.integers(0, 256, (n, config.height, w), dtype=np.uint8)) for n, w in ((1, 48), (3, 160), (2, 512))]
+        probes = [
+            ("crops", rng.integers(0, 256, (n, config.height, w), dtype=np.uint8))
+            for n, w in ((1, 48), (3, 160), (2, 512))
+        ]
         worst = check_parity(ExportRecognizer(net).eval(), path, probes, tolerance=TOLERANCE)
         path.replace(target / "model.onnx")
     parts = dict(zip(("symbols", "initial", "medial", "final"), outputs, strict=False))
     manifest = m.RecognizeManifest(
-        format=m.FORMAT, name=name, task="recognize", version=VERSION, license=LICENSE, languages=(name,),
-        files={"onnx": m.describe_file(target / "model.onnx")}, made=_made(state, "recognizer", name), measures=measures,
+        format=m.FORMAT,
+        name=name,
+        task="recognize",
+        version=VERSION,
+        license=LICENSE,
+        languages=(name,),
+        files={"onnx": m.describe_file(target / "model.onnx")},
+        made=_made(state, "recognizer", name),
+        measures=measures,
         input=m.RecognizeInput(
-            name="crops", dtype="uint8", layout="NHW", colour="grey", height=config.height, buckets=RECOGNIZER_BUCKETS, max_batch=8,
-            fit="height-pad-right", resize="area-down-linear-up", padding=127, margin=0.08,
+            name="crops",
+            dtype="uint8",
+            layout="NHW",
+            colour="grey",
+            height=config.height,
+            buckets=RECOGNIZER_BUCKETS,
+            max_batch=8,
+            fit="height-pad-right",
+            resize="area-down-linear-up",
+            padding=127,
+            margin=0.08,
         ),
         output=m.RecognizeOutput(head=config.head, stride=4, **parts),  # type: ignore[arg-type]
-        charset=config.charset, blank=0, decode=m.RecognizeDecode(default="greedy", beam_width=8),
-        confidence=m.Confidence(definition="geometric mean of the characters' peak probabilities", temperature=temperature),
+        charset=config.charset,
+        blank=0,
+        decode=m.RecognizeDecode(default="greedy", beam_width=8),
+        confidence=m.Confidence(
+            definition="geometric mean of the characters' peak probabilities", temperature=temperature
+        ),
     )
     m.write_manifest(target, manifest)
     m.load_manifest(target)
@@ -79,7 +108,9 @@ def build_recognizer(checkpoint: Path, name: str, out: Path, *, measures: dict[s
     return target
 
 
-def build_detector(checkpoint: Path, name: str, out: Path, *, measures: dict[str, float], decode: dict[str, float]) -> Path:
+def build_detector(
+    checkpoint: Path, name: str, out: Path, *, measures: dict[str, float], decode: dict[str, float]
+) -> Path:
     """The detector of ``checkpoint`` as ``out/name``; returns that folder. ``decode`` overrides thresholds."""
     from training.detector.export import export_onnx
 
@@ -91,16 +122,37 @@ def build_detector(checkpoint: Path, name: str, out: Path, *, measures: dict[str
         export_onnx(checkpoint, path)  # compares itself with the network
         path.replace(target / "model.onnx")
     thresholds: dict[str, Any] = {
-        "score_threshold": 0.5, "merge_iou": 0.3, "edge_reach": 1.0, "nms_iou": 0.2, "contained": 0.6, "min_height": 4.0, "max_regions": 2000,
+        "score_threshold": 0.5,
+        "merge_iou": 0.3,
+        "edge_reach": 1.0,
+        "nms_iou": 0.2,
+        "contained": 0.6,
+        "min_height": 4.0,
+        "max_regions": 2000,
     }
     manifest = m.DetectManifest(
-        format=m.FORMAT, name=name, task="detect", version=VERSION, license=LICENSE, languages=(),
-        files={"onnx": m.describe_file(target / "model.onnx")}, made=_made(state, "detector", name), measures=measures,
+        format=m.FORMAT,
+        name=name,
+        task="detect",
+        version=VERSION,
+        license=LICENSE,
+        languages=(),
+        files={"onnx": m.describe_file(target / "model.onnx")},
+        made=_made(state, "detector", name),
+        measures=measures,
         input=m.DetectInput(
-            name="image", dtype="uint8", layout="NHWC", colour="RGB", stride=32, buckets=((480, 640), (640, 480), (736, 1280), (1280, 736), (800, 800)),
-            fit="letterbox", resize="area-down-linear-up", padding=114,
+            name="image",
+            dtype="uint8",
+            layout="NHWC",
+            colour="RGB",
+            stride=32,
+            buckets=((480, 640), (640, 480), (736, 1280), (1280, 736), (800, 800)),
+            fit="letterbox",
+            resize="area-down-linear-up",
+            padding=114,
         ),
-        output=m.DetectOutput(score="score", geometry="geometry", stride=4), decode=m.DetectDecode(**(thresholds | decode)),
+        output=m.DetectOutput(score="score", geometry="geometry", stride=4),
+        decode=m.DetectDecode(**(thresholds | decode)),
         tiling=m.Tiling(overlap=128, max_shrink=1.25, max_tiles=64, large=180, coarse_shrink=4, grow_to=64, border=32),
     )
     m.write_manifest(target, manifest)
@@ -126,8 +178,16 @@ def main() -> None:
     p.add_argument("--name", required=True, help="detector, or the language of a recognizer")
     p.add_argument("--out", type=Path, default=Path("edge_ocr/weights"))
     p.add_argument("--keep", type=Path, help="folder for the weights in half precision")
-    p.add_argument("--measure", action="append", default=[], metavar="NAME=VALUE", help="a figure for the manifest, may be repeated")
-    p.add_argument("--decode", action="append", default=[], metavar="NAME=VALUE", help="a detector's threshold, may be repeated")
+    p.add_argument(
+        "--measure",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a figure for the manifest, may be repeated",
+    )
+    p.add_argument(
+        "--decode", action="append", default=[], metavar="NAME=VALUE", help="a detector's threshold, may be repeated"
+    )
     p.add_argument("--temperature", type=float, default=1.0, help="a recognizer's confidence temperature")
     a = p.parse_args()
     checkpoint = a.run / "last.pt" if a.run.is_dir() else a.run

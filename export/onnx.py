@@ -25,7 +25,11 @@ def fold_batch_norm(net: nn.Module) -> nn.Module:
         names = list(parent._modules)
         for a, b in zip(names, names[1:], strict=False):
             conv, norm = parent._modules[a], parent._modules[b]
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and conv.out_channels == norm.num_features:
+            if (
+                isinstance(conv, nn.Conv2d)
+                and isinstance(norm, nn.BatchNorm2d)
+                and conv.out_channels == norm.num_features
+            ):
                 parent._modules[a] = fuse_conv_bn_eval(conv, norm)
                 parent._modules[b] = nn.Identity()
     return net
@@ -43,13 +47,30 @@ def export_recognizer(net: Recognizer, path: Path) -> tuple[str, ...]:
         warnings.simplefilter("ignore")
         if lstm:
             axes = {"crops": {0: "n", 2: "w"}} | {k: {0: "n", 1: "t"} for k in names}
-            torch.onnx.export(wrapped, (example,), str(path), input_names=["crops"], output_names=names, opset_version=OPSET, dynamo=False, dynamic_axes=axes)
+            torch.onnx.export(
+                wrapped,
+                (example,),
+                str(path),
+                input_names=["crops"],
+                output_names=names,
+                opset_version=OPSET,
+                dynamo=False,
+                dynamic_axes=axes,
+            )
         else:
             # The stem and the pooling each halve the width: only multiples of 4 give whole columns.
             width = 4 * torch.export.Dim("columns", min=2, max=4096)
             shapes = {"crops": {0: torch.export.Dim("n", min=1, max=256), 2: width}}
             torch.onnx.export(
-                wrapped, (example,), str(path), input_names=["crops"], output_names=names, opset_version=OPSET, dynamo=True,
-                dynamic_shapes=shapes, external_data=False, verbose=False,
+                wrapped,
+                (example,),
+                str(path),
+                input_names=["crops"],
+                output_names=names,
+                opset_version=OPSET,
+                dynamo=True,
+                dynamic_shapes=shapes,
+                external_data=False,
+                verbose=False,
             )
     return tuple(names)

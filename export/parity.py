@@ -18,7 +18,8 @@ class ParityError(RuntimeError):
 
 
 def check_parity(net: nn.Module, path: Path, inputs: list[tuple[str, np.ndarray]], *, tolerance: float) -> float:
-    """Run network and file on every input; the largest absolute difference of any output. ParityError above ``tolerance``."""
+    """Run network and file on every input; the largest absolute difference of any output. ParityError above
+    ``tolerance``."""
     engine = OnnxEngine(path)
     worst = 0.0
     for name, array in inputs:

@@ -99,7 +99,9 @@ def test_factorised_is_its_expanded_product() -> None:
     assert lp.initial is not None and lp.medial is not None and lp.final is not None
     expanded = (
         lp.symbols[:, -1, None, None, None]
-        + lp.initial[:, :, None, None] + lp.medial[:, None, :, None] + lp.final[:, None, None, :]
+        + lp.initial[:, :, None, None]
+        + lp.medial[:, None, :, None]
+        + lp.final[:, None, None, :]
     ).reshape(4, -1)
     for k in rng.integers(0, expanded.shape[1], 200):
         assert lp.of(chr(0xAC00 + int(k))) == pytest.approx(expanded[:, k], abs=1e-5)
@@ -114,7 +116,9 @@ def test_factorised_beam_is_the_flat_beam_over_the_expansion() -> None:
     assert lp.initial is not None and lp.medial is not None and lp.final is not None
     expanded = (
         lp.symbols[:, -1, None, None, None]
-        + lp.initial[:, :, None, None] + lp.medial[:, None, :, None] + lp.final[:, None, None, :]
+        + lp.initial[:, :, None, None]
+        + lp.medial[:, None, :, None]
+        + lp.final[:, None, None, :]
     ).reshape(4, -1)
     charset = "a." + "".join(chr(c) for c in range(0xAC00, 0xD7A4))
     whole = LogProbs(np.concatenate([lp.symbols[:, :-1], expanded], 1), charset)

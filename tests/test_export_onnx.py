@@ -23,8 +23,15 @@ def network(sequence: str = "attention", head: str = "hangul-factorised") -> Rec
     torch.manual_seed(0)
     net = Recognizer(
         RecognizerConfig(
-            charset="ab1 ", head=head, sequence=sequence, widths=(8, 8, 16, 16, 16), dim=16, heads=2, layers=1,
-            feed_forward=32, lstm_hidden=8,
+            charset="ab1 ",
+            head=head,
+            sequence=sequence,
+            widths=(8, 8, 16, 16, 16),
+            dim=16,
+            heads=2,
+            layers=1,
+            feed_forward=32,
+            lstm_hidden=8,
         )
     )
     for module in net.modules():  # running statistics that are not those of a fresh network, as after training

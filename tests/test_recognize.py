@@ -18,7 +18,8 @@ CHARSET = "0123456789 "
 
 
 class LevelReader:
-    """A network by rule: a column whose mean level is 20·k is symbol k for sure, the padding (250) and the like are blank.
+    """A network by rule: a column whose mean level is 20·k is symbol k for sure, the padding (250) and the like are
+    blank.
 
     It looks at four columns of the picture at a time, as a stride of four does, and keeps the shapes it was given.
     """
@@ -49,26 +50,44 @@ class LevelReader:
         return out
 
 
-def manifest(*, hangul: bool = False, decoder: str = "greedy", temperature: float = 1.0, batch: int = 3) -> m.RecognizeManifest:
+def manifest(
+    *, hangul: bool = False, decoder: str = "greedy", temperature: float = 1.0, batch: int = 3
+) -> m.RecognizeManifest:
     parts = {"initial": "initial", "medial": "medial", "final": "final"} if hangul else {}
     return m.RecognizeManifest(
-        format=1, name="t", task="recognize", version="1", license="Apache-2.0", languages=("xx",),
+        format=1,
+        name="t",
+        task="recognize",
+        version="1",
+        license="Apache-2.0",
+        languages=("xx",),
         files={"onnx": m.FileEntry(path="model.onnx", bytes=1, sha256="0" * 64)},
-        made=m.Made(command="test", date="2026-01-01", machine="test", minutes=0, samples=0, source="test"), measures={},
+        made=m.Made(command="test", date="2026-01-01", machine="test", minutes=0, samples=0, source="test"),
+        measures={},
         input=m.RecognizeInput(
-            name="crops", dtype="uint8", layout="NHW", colour="grey", height=32, buckets=(64, 128, 256), max_batch=batch,
-            fit="height-pad-right", resize="area-down-linear-up", padding=250, margin=0.1,
+            name="crops",
+            dtype="uint8",
+            layout="NHW",
+            colour="grey",
+            height=32,
+            buckets=(64, 128, 256),
+            max_batch=batch,
+            fit="height-pad-right",
+            resize="area-down-linear-up",
+            padding=250,
+            margin=0.1,
         ),
-        output=m.RecognizeOutput(
-            head="hangul-factorised" if hangul else "flat", symbols="symbols", stride=4, **parts
-        ),
-        charset=CHARSET, blank=0, decode=m.RecognizeDecode(default=decoder, beam_width=4),  # type: ignore[arg-type]
+        output=m.RecognizeOutput(head="hangul-factorised" if hangul else "flat", symbols="symbols", stride=4, **parts),
+        charset=CHARSET,
+        blank=0,
+        decode=m.RecognizeDecode(default=decoder, beam_width=4),  # type: ignore[arg-type]
         confidence=m.Confidence(definition="test", temperature=temperature),
     )
 
 
 def strip(text: str, *, height: int = 32, bar: int = 8) -> NDArray[np.uint8]:
-    """A picture that LevelReader reads as ``text``: a bar of ``bar`` columns of its level for each character, then ground."""
+    """A picture that LevelReader reads as ``text``: a bar of ``bar`` columns of its level for each character, then
+    ground."""
     columns: list[int] = []
     for c in text:
         columns += [20 * (CHARSET.index(c) + 1)] * bar + [250] * bar

@@ -90,9 +90,14 @@ def test_a_column_for_every_four_pixels(sequence: str, width: int) -> None:
     net = Recognizer(config(sequence=sequence)).eval()
     out = net(torch.zeros(2, 32, width, dtype=torch.uint8))
     assert {k: tuple(v.shape) for k, v in out.items()} == {
-        "symbols": (2, width // 4, 6), "initial": (2, width // 4, 19), "medial": (2, width // 4, 21), "final": (2, width // 4, 28)
+        "symbols": (2, width // 4, 6),
+        "initial": (2, width // 4, 19),
+        "medial": (2, width // 4, 21),
+        "final": (2, width // 4, 28),
     }
-    assert set(Recognizer(config(sequence=sequence, head="flat"))(torch.zeros(2, 32, 32, dtype=torch.uint8))) == {"symbols"}
+    assert set(Recognizer(config(sequence=sequence, head="flat"))(torch.zeros(2, 32, 32, dtype=torch.uint8))) == {
+        "symbols"
+    }
 
 
 def test_layer_norm_is_per_column_over_height_and_channel() -> None:
@@ -141,7 +146,9 @@ def test_weights_go_on_where_shapes_fit(tmp_path: Path) -> None:
     torch.testing.assert_close(other.symbols.weight, before)
 
 
-@pytest.mark.parametrize(("a", "b", "distance"), [("", "", 0), ("abc", "", 3), ("kitten", "sitting", 3), ("가나", "나가", 2)])
+@pytest.mark.parametrize(
+    ("a", "b", "distance"), [("", "", 0), ("abc", "", 3), ("kitten", "sitting", 3), ("가나", "나가", 2)]
+)
 def test_edit_distance(a: str, b: str, distance: int) -> None:
     assert edit_distance(a, b) == distance
     assert edit_distance(b, a) == distance

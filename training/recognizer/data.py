@@ -27,7 +27,8 @@ PADDING = 127
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """``images`` uint8 ``[N, 32, W]``, ``steps`` int64 ``[N]``: columns of the output that each fills, and the ``texts``."""
+    """``images`` uint8 ``[N, 32, W]``, ``steps`` int64 ``[N]``: columns of the output that each fills, and the
+    ``texts``."""
 
     images: torch.Tensor
     steps: torch.Tensor
@@ -48,9 +49,9 @@ def bucket_of(width: int) -> int:
 
 
 class LineBatches(IterableDataset[Batch]):
-    """An endless, seeded stream of batches of about ``columns`` pixel columns each. ``progress`` (0..1, shared between processes)
-    drives the curriculum: short words first, long lines and phrases from the middle of the run on, and degradations that
-    reach full strength at a quarter of it."""
+    """An endless, seeded stream of batches of about ``columns`` pixel columns each. ``progress`` (0..1, shared
+    between processes) drives the curriculum: short words first, long lines and phrases from the middle of the run
+    on, and degradations that reach full strength at a quarter of it."""
 
     def __init__(self, *, ingredients: str, lang: str, charset: str, columns: int, max_width: int, seed: int) -> None:
         self.ingredients, self.lang, self.charset = ingredients, lang, charset
@@ -88,7 +89,8 @@ def held_out(ingredients: str, *, lang: str, charset: str, count: int, max_width
 
 
 def labelled_crops(folder: str | Path) -> list[tuple[NDArray[np.uint8], str]]:
-    """(RGB crop, text) for each labelled quad of a folder with ``labels.jsonl``; pictures with one text and no quads whole."""
+    """(RGB crop, text) for each labelled quad of a folder with ``labels.jsonl``; pictures with one text and no quads
+    whole."""
     from edge_ocr.geometry import order_points
     from edge_ocr.image import load_image
 

@@ -45,7 +45,8 @@ def steps_needed(text: str) -> int:
 
 
 def encode_targets(texts: list[str], charset: str) -> tuple[Tensor, Tensor, list[str]]:
-    """``texts`` -> (targets int64 ``[sum of lengths]`` over 1.., lengths int64 ``[N]``, the distinct symbols in that order)."""
+    """``texts`` -> (targets int64 ``[sum of lengths]`` over 1.., lengths int64 ``[N]``, the distinct symbols in that
+    order)."""
     symbols = sorted({c for t in texts for c in t})
     index = {c: i + 1 for i, c in enumerate(symbols)}
     targets = torch.tensor([index[c] for t in texts for c in t], dtype=torch.long)
@@ -63,14 +64,16 @@ def batch_log_probs(outputs: dict[str, Tensor], symbols: list[str], charset: str
     if hangul:
         parts = torch.tensor([decompose(symbols[i]) for i in hangul], device=device)
         product = sum(
-            F.log_softmax(outputs[k].float(), -1)[..., parts[:, j]] for j, k in enumerate(("initial", "medial", "final"))
+            F.log_softmax(outputs[k].float(), -1)[..., parts[:, j]]
+            for j, k in enumerate(("initial", "medial", "final"))
         )
         out = out.index_add(-1, torch.tensor(hangul, device=device) + 1, product)
     return out.transpose(0, 1)
 
 
 def ctc_loss(outputs: dict[str, Tensor], texts: list[str], steps: Tensor, charset: str) -> Tensor:
-    """Mean over the batch of the CTC loss per character. ``steps`` int64 ``[N]``: columns that belong to each sample."""
+    """Mean over the batch of the CTC loss per character. ``steps`` int64 ``[N]``: columns that belong to each
+    sample."""
     targets, lengths, symbols = encode_targets(texts, charset)
     lp = batch_log_probs(outputs, symbols, charset)
     losses = _Ctc.apply(lp, targets.to(lp.device), steps.to(lp.device), lengths.to(lp.device))

@@ -24,7 +24,8 @@ __all__ = ["RecognizerConfig", "Recognizer", "LayerNormHC", "ExportRecognizer"]
 
 @dataclass(frozen=True)
 class RecognizerConfig:
-    """Everything that shapes the network. ``widths``: channels of the stem and of the stages; ``dim``: of the sequence."""
+    """Everything that shapes the network. ``widths``: channels of the stem and of the stages; ``dim``: of the
+    sequence."""
 
     charset: str
     head: str = "hangul-factorised"
@@ -62,7 +63,9 @@ class LayerNormHC(nn.Module):
 
 
 class ConvBlock(nn.Sequential):
-    def __init__(self, cin: int, cout: int, kernel: tuple[int, int] = (3, 3), stride: int = 1, pad: tuple[int, int] = (1, 1)) -> None:
+    def __init__(
+        self, cin: int, cout: int, kernel: tuple[int, int] = (3, 3), stride: int = 1, pad: tuple[int, int] = (1, 1)
+    ) -> None:
         super().__init__(
             nn.Conv2d(cin, cout, kernel, stride, pad, bias=False), nn.BatchNorm2d(cout), nn.ReLU(inplace=True)
         )
@@ -99,8 +102,8 @@ class SelfAttention(nn.Module):
 
 
 class AttentionSequence(nn.Module):
-    """Self-attention layers; where a column stands is told by a depthwise convolution over its neighbours, which, unlike
-    a table of positions, holds for lines longer than those of training."""
+    """Self-attention layers; where a column stands is told by a depthwise convolution over its neighbours, which,
+    unlike a table of positions, holds for lines longer than those of training."""
 
     def __init__(self, config: RecognizerConfig) -> None:
         super().__init__()
@@ -132,8 +135,8 @@ class LstmSequence(nn.Module):
 
 
 class Recognizer(nn.Module):
-    """uint8 ``[N, 32, W]`` -> unnormalised scores: ``symbols`` f32 ``[N, T, K]`` with T = W / 4, and for the factorised head
-    ``initial`` ``[N, T, 19]``, ``medial`` ``[N, T, 21]``, ``final`` ``[N, T, 28]``."""
+    """uint8 ``[N, 32, W]`` -> unnormalised scores: ``symbols`` f32 ``[N, T, K]`` with T = W / 4, and for the
+    factorised head ``initial`` ``[N, T, 19]``, ``medial`` ``[N, T, 21]``, ``final`` ``[N, T, 28]``."""
 
     def __init__(self, config: RecognizerConfig) -> None:
         super().__init__()

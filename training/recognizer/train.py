@@ -46,7 +46,8 @@ def load_checkpoint(path: str | Path) -> Recognizer:
 
 
 def initialise(net: Recognizer, path: str | Path) -> int:
-    """Copy every tensor of a checkpoint (``.pt``) or a weights file (``.safetensors``) whose name and shape fit; returns how many."""
+    """Copy every tensor of a checkpoint (``.pt``) or a weights file (``.safetensors``) whose name and shape fit;
+    returns how many."""
     if str(path).endswith(".safetensors"):
         from safetensors.torch import load_file
 
@@ -86,6 +87,7 @@ def read(net: Recognizer, samples: list[Sample], *, device: str = "cpu", batch: 
 
 def evaluate(net: Recognizer, samples: list[Sample], *, device: str = "cpu", fold: bool = False) -> dict[str, float]:
     """Character error rate, and the share of samples read whole. ``fold``: letters and digits only, without case."""
+
     def norm(s: str) -> str:
         return "".join(c for c in s.casefold() if c.isalnum()) if fold else s
 
@@ -123,7 +125,11 @@ def plot(log: Path, out: Path) -> None:
 def arguments() -> argparse.Namespace:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("config", help="a language with a file in training/recognizer/configs, or the path of a JSON config")
-    p.add_argument("--ingredients", default="ingredients", help="folder of fonts, texts and backgrounds (training.ingredients makes one)")
+    p.add_argument(
+        "--ingredients",
+        default="ingredients",
+        help="folder of fonts, texts and backgrounds (training.ingredients makes one)",
+    )
     p.add_argument("--out", type=Path, required=True, help="folder for checkpoints, log and curves")
     p.add_argument("--minutes", type=float, default=120, help="length of the whole run; the schedule follows it")
     p.add_argument("--resume", action="store_true", help="go on from OUT/last.pt if it is there")
@@ -135,7 +141,12 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--scale-batch", type=float, default=1.0, help="multiplies the batch, for GPUs")
     p.add_argument("--learning-rate", type=float, help="instead of the config's")
     p.add_argument("--sequence", choices=("attention", "lstm"), help="instead of the config's")
-    p.add_argument("--labelled", nargs="*", default=[], help="folders with labels.jsonl, measured at each validation, never trained on")
+    p.add_argument(
+        "--labelled",
+        nargs="*",
+        default=[],
+        help="folders with labels.jsonl, measured at each validation, never trained on",
+    )
     p.add_argument("--validate-every", type=float, default=6.0, metavar="MINUTES")
     p.add_argument("--seed", type=int, default=1)
     return p.parse_args()
@@ -160,7 +171,9 @@ def main() -> None:
         (decay if p.ndim > 1 and p.shape[0] > 1 else plain).append(p)
     peak = a.learning_rate or config["learning_rate"]
     optimiser = torch.optim.AdamW(
-        [{"params": decay, "weight_decay": config["weight_decay"]}, {"params": plain, "weight_decay": 0.0}], lr=peak, betas=(0.9, 0.98)
+        [{"params": decay, "weight_decay": config["weight_decay"]}, {"params": plain, "weight_decay": 0.0}],
+        lr=peak,
+        betas=(0.9, 0.98),
     )
     step, samples_seen, used = 0, 0, 0.0
     last = a.out / "last.pt"
@@ -173,8 +186,12 @@ def main() -> None:
         tqdm.write(f"resumed at step {step}, {used / 60:.1f} minutes")
     charset = net.config.charset
     data = LineBatches(
-        ingredients=a.ingredients, lang=config["lang"], charset=charset, columns=int(config["batch_columns"] * a.scale_batch),
-        max_width=config["max_width"], seed=a.seed * 1_000_003 + step,
+        ingredients=a.ingredients,
+        lang=config["lang"],
+        charset=charset,
+        columns=int(config["batch_columns"] * a.scale_batch),
+        max_width=config["max_width"],
+        seed=a.seed * 1_000_003 + step,
     )
     loader = DataLoader(data, batch_size=None, num_workers=a.workers, prefetch_factor=6 if a.workers else None)
     synthetic = held_out(a.ingredients, lang=config["lang"], charset=charset, count=600, max_width=config["max_width"])
@@ -187,12 +204,24 @@ def main() -> None:
     total = a.minutes * 60
     started, saved, validated = time.monotonic() - used, time.monotonic(), time.monotonic()
     running, count = 0.0, 0
-    bar = tqdm(total=round(a.minutes, 1), unit="min", bar_format="{l_bar}{bar}| {n:.1f}/{total:.0f} min {postfix}", mininterval=10)
+    bar = tqdm(
+        total=round(a.minutes, 1),
+        unit="min",
+        bar_format="{l_bar}{bar}| {n:.1f}/{total:.0f} min {postfix}",
+        mininterval=10,
+    )
 
     def snapshot() -> dict[str, Any]:
         return {
-            "model_config": net.config.to_dict(), "config": config, "model": net.state_dict(), "ema": ema, "optimiser": optimiser.state_dict(),
-            "step": step, "samples": samples_seen, "seconds": time.monotonic() - started, "args": {k: str(v) for k, v in vars(a).items()},
+            "model_config": net.config.to_dict(),
+            "config": config,
+            "model": net.state_dict(),
+            "ema": ema,
+            "optimiser": optimiser.state_dict(),
+            "step": step,
+            "samples": samples_seen,
+            "seconds": time.monotonic() - started,
+            "args": {k: str(v) for k, v in vars(a).items()},
         }
 
     def save(name: str) -> None:
@@ -203,7 +232,9 @@ def main() -> None:
     def validate() -> dict[str, Any]:
         current = {k: v.clone() for k, v in net.state_dict().items()}
         net.load_state_dict(ema)
-        row: dict[str, Any] = {f"synthetic_{k}": round(v, 4) for k, v in evaluate(net, synthetic, device=a.device).items()}
+        row: dict[str, Any] = {
+            f"synthetic_{k}": round(v, 4) for k, v in evaluate(net, synthetic, device=a.device).items()
+        }
         for name, lines in real.items():
             row |= {f"{name}_{k}": round(v, 4) for k, v in evaluate(net, lines, device=a.device, fold=True).items()}
         net.load_state_dict(current)
@@ -240,9 +271,17 @@ def main() -> None:
         count += 1
         if step % 20 == 0:
             bar.n = (now - started) / 60
-            bar.set_postfix_str(f"step {step} loss {running / count:.3f} lr {rate:.1e} {samples_seen / (now - started):.0f} lines/s")
+            bar.set_postfix_str(
+                f"step {step} loss {running / count:.3f} lr {rate:.1e} {samples_seen / (now - started):.0f} lines/s"
+            )
         if now - validated > a.validate_every * 60:
-            row = {"minutes": round((now - started) / 60, 2), "step": step, "samples": samples_seen, "loss": round(running / count, 4), **validate()}
+            row = {
+                "minutes": round((now - started) / 60, 2),
+                "step": step,
+                "samples": samples_seen,
+                "loss": round(running / count, 4),
+                **validate(),
+            }
             log.write(json.dumps(row) + "\n")
             log.flush()
             tqdm.write(json.dumps(row))

@@ -340,7 +340,7 @@ class LineSynth:
             if ink is None:
                 return
             strip = ink.mask[-depth:] if top else ink.mask[:depth]
-            strip = strip[:, : w]
+            strip = strip[:, :w]
             x = int(rng.integers(0, max(1, w - strip.shape[1] + 1)))
             rows = slice(strip.shape[0]) if top else slice(h - strip.shape[0], h)
             view = image[rows, x : x + strip.shape[1]]
