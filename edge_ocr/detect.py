@@ -391,8 +391,8 @@ def _is_group(quads: g.Array, level: NDArray[np.intp]) -> NDArray[np.bool_]:
         shared = g.intersection_area(quads[first], quads[second])
         inside = shared >= 0.8 * size[second]
         first, shared = first[inside], shared[inside]
-        covered = np.bincount(first, shared, len(quads)) / size
-        found = (np.bincount(first, minlength=len(quads)) >= 3) & (covered >= 0.1)
+        covered, count = np.bincount(first, shared, len(quads)) / size, np.bincount(first, minlength=len(quads))
+        found = ((count >= 3) & (covered >= 0.05)) | (count >= 8)  # fewer may be specks on a letter
     return found
 
 
