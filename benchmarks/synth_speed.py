@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write the JSON there too")
     options = parser.parse_args()
     if not (options.ingredients / "fonts").is_dir():
-        parser.error(f"{options.ingredients}: no fonts there; run python -m training.ingredients, or give --ingredients")
+        parser.error(f"{options.ingredients}: no fonts there; run training.ingredients, or give --ingredients")
     sys.path.insert(0, str(ROOT))
     import cv2
     import numpy as np
