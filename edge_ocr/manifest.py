@@ -34,6 +34,7 @@ __all__ = [
     "FileEntry",
     "Made",
     "Manifest",
+    "QualityLimits",
     "RecognizeDecode",
     "RecognizeInput",
     "RecognizeManifest",
@@ -141,6 +142,22 @@ class Tiling:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QualityLimits:
+    """From which value on a figure of ``quality.py`` (each in 0..1) is a hint to whoever holds the camera; 0 switches
+    a hint off. Text of ``height`` picture pixels is near enough."""
+
+    height: int = _limits(1)
+    blur: float = _limits(0, 1)
+    motion: float = _limits(0, 1)
+    dark: float = _limits(0, 1)
+    over_exposed: float = _limits(0, 1)
+    glare: float = _limits(0, 1)
+    too_far: float = _limits(0, 1)
+    tilted: float = _limits(0, 1)
+    cut: float = _limits(0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecognizeInput:
     """The recognizer's input: uint8 ``[N, height, W]`` grey, W one of ``buckets``; crops are scaled to ``height``,
     and filled with ``padding`` on the right. ``margin`` is how far a crop reaches beyond its quad, in parts of the
@@ -216,12 +233,13 @@ class Manifest:
 
 @dataclass(frozen=True, kw_only=True)
 class DetectManifest(Manifest):
-    """A detector's model.json."""
+    """A detector's model.json. ``quality`` may be missing: then a camera's user gets no hints."""
 
     input: DetectInput
     output: DetectOutput
     decode: DetectDecode
     tiling: Tiling
+    quality: QualityLimits | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

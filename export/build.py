@@ -154,6 +154,9 @@ def build_detector(
         output=m.DetectOutput(score="score", geometry="geometry", stride=4),
         decode=m.DetectDecode(**(thresholds | decode)),
         tiling=m.Tiling(overlap=128, max_shrink=1.25, max_tiles=64, large=180, coarse_shrink=4, grow_to=64, border=32),
+        quality=m.QualityLimits(
+            height=24, blur=0.6, motion=0.5, dark=0.75, over_exposed=0.6, glare=0.25, too_far=0.5, tilted=0.4, cut=0.9,
+        ),
     )
     m.write_manifest(target, manifest)
     m.load_manifest(target)

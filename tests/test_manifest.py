@@ -119,6 +119,27 @@ def test_round_trip(data: dict[str, Any], tmp_path: pathlib.Path) -> None:
     assert read_model_file(folder, manifest) == CONTENT
 
 
+def test_quality_may_be_missing_but_is_strict(tmp_path: pathlib.Path) -> None:
+    assert load_manifest(save(tmp_path / "without", detect_data())).quality is None  # type: ignore[attr-defined]
+    data = detect_data() | {"quality": _example("QualityLimits")}
+    folder = save(tmp_path / "with", data)
+    manifest = load_manifest(folder)
+    assert manifest.to_dict() == data
+    write_manifest(folder, manifest)
+    assert load_manifest(folder) == manifest
+    for key in data["quality"]:
+        for damage in ({}, {key: "much"}, {key: -0.5}, {key: None}):
+            changed = copy.deepcopy(data)
+            del changed["quality"][key]
+            changed["quality"] |= damage
+            with pytest.raises(ManifestError, match=f"quality.{key}"):
+                load_manifest(save(tmp_path / "changed", changed))
+    with pytest.raises(ManifestError, match=r"quality.blurr'.*unknown"):
+        load_manifest(save(tmp_path / "unknown", data | {"quality": data["quality"] | {"blurr": 1}}))
+    with pytest.raises(ManifestError, match="quality"):
+        load_manifest(save(tmp_path / "null", data | {"quality": None}))
+
+
 def places(data: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The path of every key of every object."""
     found: list[tuple[Any, ...]] = []

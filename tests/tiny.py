@@ -67,6 +67,8 @@ def _detector_data() -> dict[str, Any]:
                    "min_height": 4, "max_regions": 50},
         "tiling": {"overlap": 16, "max_shrink": 2, "max_tiles": 64, "large": 1e6, "coarse_shrink": 2, "grow_to": 1,
                    "border": 0},
+        "quality": {"height": 24, "blur": 0.6, "motion": 0.5, "dark": 0.75, "over_exposed": 0.6, "glare": 0.25,
+                    "too_far": 0.5, "tilted": 0.4, "cut": 0.9},
     }
 
 
