@@ -24,7 +24,7 @@ class LossConfig:
     bce: float = 1.0
     box: float = 1.0
     edge: float = 1.0
-    angle: float = 10.0
+    angle: float = 20.0
     hard: float = 3.0
     floor: int = 200
 

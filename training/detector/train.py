@@ -241,7 +241,7 @@ def train(
     workers: int = 0,
     labelled: Path | None = None,
     every: float = 180.0,
-    seconds_between_validations: float = 420.0,
+    seconds_between_validations: float = 600.0,
 ) -> dict[str, float]:
     """Train for ``minutes`` in all; returns the last validation's measures."""
     torch.set_num_threads(threads)
@@ -418,6 +418,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=0, help="processes that draw; 0 draws in the trainer itself")
     parser.add_argument("--labelled", type=Path, help="folder with labels.jsonl and images, for validation")
+    parser.add_argument("--validate-every", type=float, default=10.0, help="minutes between validations")
     parser.add_argument("--seed", type=int)
     a = parser.parse_args()
     config = Config.from_dict(json.loads(a.config.read_text(encoding="utf-8"))) if a.config else Config()
@@ -435,6 +436,7 @@ def main() -> None:
                 threads=a.threads,
                 workers=a.workers,
                 labelled=a.labelled,
+                seconds_between_validations=60 * a.validate_every,
             )
         )
     )

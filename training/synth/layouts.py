@@ -391,11 +391,16 @@ def _dust(rng: Rng, image: NDArray[np.uint8]) -> None:
 def _goods(rng: Rng, image: NDArray[np.uint8], kit: Kit, count: int) -> None:
     """Things for sale: smooth shapes filled with photograph, stripes or checks, such as clothes, bottles and boxes."""
     h, w = image.shape[:2]
-    for _ in range(count):
+    rows = rng.random() < 0.4  # side by side, as letters of a word would be
+    for k in range(count):
         s = int(_size(rng, 24, 0.4 * min(h, w) + 30))
         turns = np.linspace(0, 6.28, 14, endpoint=False)
         radius = s * np.clip(rng.normal(0.5, 0.12, 14), 0.15, 0.9)
         at = np.array([rng.uniform(0, w), rng.uniform(0, h)])
+        if rows:
+            at = np.array([(k + 0.5) * w / count, h / 2]) + rng.normal(0, 2, 2)
+            s = int(min(w / count, h) * 0.9)
+            radius = radius * s / max(1.0, radius.max() * 2)
         shape = at + np.stack([np.cos(turns) * radius * rng.uniform(0.4, 1.0), np.sin(turns) * radius], 1)
         x0, y0 = np.maximum(shape.min(0), 0).astype(int)
         x1, y1 = np.minimum(shape.max(0) + 1, (w, h)).astype(int)
@@ -405,11 +410,11 @@ def _goods(rng: Rng, image: NDArray[np.uint8], kit: Kit, count: int) -> None:
         if rng.random() < 0.4:
             step, tint = int(rng.integers(3, 16)), _any(rng)
             thick = max(1, int(step * rng.uniform(0.2, 0.7)))
-            for k in range(0, y1 - y0, step):
-                fill[k : k + thick] = tint
+            for y in range(0, y1 - y0, step):
+                fill[y : y + thick] = tint
             if rng.random() < 0.5:
-                for k in range(0, x1 - x0, step):
-                    fill[:, k : k + thick] = fill[:, k : k + thick] // 2 + np.array(tint, np.uint8) // 2
+                for x in range(0, x1 - x0, step):
+                    fill[:, x : x + thick] = fill[:, x : x + thick] // 2 + np.array(tint, np.uint8) // 2
         mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
         cv2.fillPoly(mask, [(shape - (x0, y0)).astype(np.int32)], 255)
         cv2.copyTo(fill, cv2.blur(mask, (5, 5)) & 0x80, image[y0:y1, x0:x1])
@@ -749,7 +754,7 @@ def page(rng: Rng, kit: Kit) -> Sheet:
             if part.shape[0] > 10 and rng.random() < 0.4:
                 _scribble(rng, part, int(rng.integers(1, 6)))
             elif part.shape[0] > 10:
-                _goods(rng, part, kit, int(rng.integers(1, 5)))
+                _goods(rng, part, kit, int(rng.integers(1, 7)))
             y += size * 5
         else:
             y += size * 2
