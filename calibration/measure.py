@@ -33,7 +33,12 @@ def read_lines(manifest: m.RecognizeManifest, engine: Engine, lines: Sequence[Sa
 
 
 def read_texts(
-    manifest: m.RecognizeManifest, engine: Engine, crops: Sequence[NDArray[np.uint8]], texts: Sequence[str], *, fold: bool = False
+    manifest: m.RecognizeManifest,
+    engine: Engine,
+    crops: Sequence[NDArray[np.uint8]],
+    texts: Sequence[str],
+    *,
+    fold: bool = False,
 ) -> dict[str, float]:
     """Character error rate and the share of crops read whole; ``fold``: letters and digits only, without case."""
 
@@ -50,7 +55,9 @@ def read_texts(
     return {"cer": errors / max(length, 1), "exact": exact / max(len(texts), 1)}
 
 
-def find_scenes(manifest: m.DetectManifest, engine: Engine, scenes: Sequence[Scene], *, iou: float = 0.5) -> dict[str, float]:
+def find_scenes(
+    manifest: m.DetectManifest, engine: Engine, scenes: Sequence[Scene], *, iou: float = 0.5
+) -> dict[str, float]:
     """Precision, recall and F, one to one, best score first; what lies on ignored text counts for nothing."""
     detector = Detector(manifest, engine)
     hits = found = wanted = 0
@@ -76,8 +83,8 @@ def find_scenes(manifest: m.DetectManifest, engine: Engine, scenes: Sequence[Sce
 def drift(manifest: m.Manifest, a: Arrays, b: Arrays) -> float:
     """How far the outputs ``b`` of one batch are from ``a``; 0 for equal ones.
 
-    Recognizer: the mean Kullback-Leibler divergence of a column, where the parts of a syllable count by how likely it is
-    that there is one. Detector: the mean difference of the scores over cells that may be text, plus the mean difference
+    Recognizer: the mean Kullback-Leibler divergence of a column, where the parts of a syllable count by how likely it
+    is that there is one. Detector: the mean difference of the scores over cells that may be text, plus the mean difference
     of the logarithms of the distances over cells that are.
     """
     if isinstance(manifest, m.RecognizeManifest):

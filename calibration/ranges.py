@@ -53,7 +53,9 @@ class Histogram:
         return np.asarray((edges[1:] + edges[:-1]) / 2)
 
 
-def activations(model: onnx.ModelProto, kinds: Sequence[str] = ("Conv", "Gemm", "Add", "Relu", "Resize", "MaxPool")) -> list[str]:
+def activations(
+    model: onnx.ModelProto, kinds: Sequence[str] = ("Conv", "Gemm", "Add", "Relu", "Resize", "MaxPool")
+) -> list[str]:
     """The float tensors that nodes of these kinds take and give, constants left out."""
     constants = {t.name for t in model.graph.initializer}
     names: dict[str, None] = {}
@@ -64,7 +66,9 @@ def activations(model: onnx.ModelProto, kinds: Sequence[str] = ("Conv", "Gemm", 
     return list(names)
 
 
-def collect(model: onnx.ModelProto, inputs: Iterable[Mapping[str, NDArray[Any]]], names: Sequence[str]) -> dict[str, Histogram]:
+def collect(
+    model: onnx.ModelProto, inputs: Iterable[Mapping[str, NDArray[Any]]], names: Sequence[str]
+) -> dict[str, Histogram]:
     """Histograms of the tensors ``names`` of a float model over all ``inputs``. ``inputs`` is gone through twice."""
     import onnxruntime
 
@@ -79,7 +83,7 @@ def collect(model: onnx.ModelProto, inputs: Iterable[Mapping[str, NDArray[Any]]]
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    ends = {n: (np.inf, -np.inf) for n in names}
+    ends = dict.fromkeys(names, (np.inf, -np.inf))
     for x in given:
         for n, v in zip(names, session.run(list(names), dict(x)), strict=True):
             ends[n] = (min(ends[n][0], float(v.min())), max(ends[n][1], float(v.max())))

@@ -29,7 +29,16 @@ if TYPE_CHECKING:
     from training.synth.line import Sample
     from training.synth.scene import Scene
 
-__all__ = ["Mix", "Recorder", "Samples", "calibration_samples", "held_out_lines", "held_out_scenes", "line_samples", "scene_samples"]
+__all__ = [
+    "Mix",
+    "Recorder",
+    "Samples",
+    "calibration_samples",
+    "held_out_lines",
+    "held_out_scenes",
+    "line_samples",
+    "scene_samples",
+]
 
 CALIBRATION_SEED = 41  # neither the training's nor the held-out samples'
 HELD_OUT_SEED = 9041
@@ -39,7 +48,8 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True, kw_only=True)
 class Mix:
-    """How many of what: ``lines`` drawn lines and ``words`` cut from scenes for a recognizer, ``scenes`` for a detector."""
+    """How many of what: ``lines`` drawn lines and ``words`` cut from scenes for a recognizer, ``scenes`` for a
+    detector."""
 
     seed: int = CALIBRATION_SEED
     lines: int = 192
@@ -93,7 +103,9 @@ def line_samples(manifest: m.RecognizeManifest, engine: Engine, ingredients: str
 
     given = manifest.input
     rng = np.random.default_rng([mix.seed, 1])
-    synth = LineSynth.load(ingredients, lang=manifest.languages[0], charset=manifest.charset, max_width=given.buckets[-1])
+    synth = LineSynth.load(
+        ingredients, lang=manifest.languages[0], charset=manifest.charset, max_width=given.buckets[-1]
+    )
     drawn = [synth.sample(rng) for _ in range(mix.lines)]
     crops: list[Image] = [s.image for s in drawn]
     listed: list[dict[str, Any]] = [{"kind": "line", "text": s.text, "width": s.image.shape[1]} for s in drawn]
@@ -105,7 +117,9 @@ def line_samples(manifest: m.RecognizeManifest, engine: Engine, ingredients: str
         for crop in crop_quads(scene.image, quads[chosen], height=given.height, margin=given.margin):
             if len(crops) < mix.lines + mix.words:
                 crops.append(crop.image)
-                listed.append({"kind": "word", "layout": scene.kind, "quad": [[round(v, 1) for v in p] for p in crop.quad or ()]})
+                listed.append(
+                    {"kind": "word", "layout": scene.kind, "quad": [[round(v, 1) for v in p] for p in crop.quad or ()]}
+                )
     recorder = Recorder(engine)
     Recognizer(manifest, recorder).log_probs(crops)
     return Samples(recorder.inputs, listed)
@@ -132,12 +146,18 @@ def scene_samples(manifest: m.DetectManifest, engine: Engine, ingredients: str |
     return Samples(recorder.inputs, listed)
 
 
-def held_out_lines(manifest: m.RecognizeManifest, ingredients: str | Path, count: int, *, seed: int = HELD_OUT_SEED) -> list[Sample]:
+def held_out_lines(
+    manifest: m.RecognizeManifest, ingredients: str | Path, count: int, *, seed: int = HELD_OUT_SEED
+) -> list[Sample]:
     """Lines in the reserved faces, which neither training nor calibration has seen."""
     from training.synth.line import LineSynth
 
     synth = LineSynth.load(
-        ingredients, lang=manifest.languages[0], charset=manifest.charset, reserved=True, max_width=manifest.input.buckets[-1]
+        ingredients,
+        lang=manifest.languages[0],
+        charset=manifest.charset,
+        reserved=True,
+        max_width=manifest.input.buckets[-1],
     )
     rng = np.random.default_rng(seed)
     return [synth.sample(rng) for _ in range(count)]

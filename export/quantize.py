@@ -6,9 +6,9 @@ DequantizeLinear around float nodes, so that any engine can read the file and th
 seven bits: without VNNI, x86 adds pairs of products in 16 bits, which eight overflow, and the same file would say
 something else there.
 
-What is quantised: each convolution with the activation, sum, resizing and pooling that follow it, and each matrix product
-with weights, whose outputs stay float. What stays float is said by the plan, a small JSON that ``export.sensitivity``
-writes from measurements. The ranges of the activations come from ``calibration``.
+What is quantised: each convolution with the activation, sum, resizing and pooling that follow it, and each matrix
+product with weights, whose outputs stay float. What stays float is said by the plan, a small JSON that
+``export.sensitivity`` writes from measurements. The ranges of the activations come from ``calibration``.
 
 A model that reads or finds worse than its FP32 original by more than the gate allows is not registered.
 """
@@ -39,7 +39,19 @@ from edge_ocr import manifest as m
 from edge_ocr.engine import Engine, OnnxEngine
 from export.rewrite import Graph, rewrite
 
-__all__ = ["GateError", "HeldOut", "Layer", "Plan", "gate", "layers_of", "main", "measure", "prepare", "quantise", "quantise_folder"]
+__all__ = [
+    "GateError",
+    "HeldOut",
+    "Layer",
+    "Plan",
+    "gate",
+    "layers_of",
+    "main",
+    "measure",
+    "prepare",
+    "quantise",
+    "quantise_folder",
+]
 
 PLANS = Path(__file__).parent / "plans"
 LIMIT = 0.005  # what INT8 may cost: half a point of character error rate, or of F
@@ -52,8 +64,8 @@ class GateError(RuntimeError):
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution or matrix product with weights: ``name`` (that of its weights in the trained network), ``node``, and
-    the nodes that are quantised along with it."""
+    """A convolution or matrix product with weights: ``name`` (that of its weights in the trained network), ``node``,
+    and the nodes that are quantised along with it."""
 
     name: str
     node: str
@@ -113,7 +125,9 @@ def layers_of(model: ModelProto) -> list[Layer]:
     for node in model.graph.node:
         if node.op_type not in ("Conv", "Gemm") or node.input[1] not in graph.constants:
             continue
-        name = next((i.removesuffix(s) for i in node.input[1:] for s in (".weight", ".bias") if i.endswith(s)), node.name)
+        name = next(
+            (i.removesuffix(s) for i in node.input[1:] for s in (".weight", ".bias") if i.endswith(s)), node.name
+        )
         along: list[str] = []
         if node.op_type == "Conv":
             at = node
@@ -142,7 +156,8 @@ def layers_of(model: ModelProto) -> list[Layer]:
 def quantise(model: ModelProto, ranges: Mapping[str, Range], *, keep_float: Sequence[str] = ()) -> ModelProto:
     """A prepared graph with QuantizeLinear and DequantizeLinear around all layers but ``keep_float``.
 
-    ``ranges``: of every activation, as ``calibration.ranges`` gives them. Raises KeyError for a layer that is not there.
+    ``ranges``: of every activation, as ``calibration.ranges`` gives them. Raises KeyError for a layer that is not
+    there.
     """
     layers = layers_of(model)
     if unknown := set(keep_float) - {x.name for x in layers}:
@@ -174,14 +189,24 @@ def _insert(model: ModelProto, ranges: Mapping[str, Range], chosen: list[str], e
     copy = ModelProto()
     copy.CopyFrom(model)
     ranges = {**ranges, **_pixels(Graph(copy))}
-    data = TensorsData(CalibrationMethod.MinMax, {k: (np.float32(r.low), np.float32(r.high)) for k, r in ranges.items()})
+    data = TensorsData(
+        CalibrationMethod.MinMax, {k: (np.float32(r.low), np.float32(r.high)) for k, r in ranges.items()}
+    )
     kinds = sorted({n.op_type for n in model.graph.node if n.name in chosen})
     if not kinds:
         return copy
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         quantiser = QDQQuantizer(
-            copy, True, True, QuantType.QInt8, QuantType.QUInt8, data, chosen, excluded, kinds,
+            copy,
+            True,
+            True,
+            QuantType.QInt8,
+            QuantType.QUInt8,
+            data,
+            chosen,
+            excluded,
+            kinds,
             {"OpTypesToExcludeOutputQuantization": ["Gemm"]},
         )
         quantiser.quantize_model()
@@ -235,8 +260,14 @@ def fused(model: bytes) -> tuple[int, int]:
         options.log_severity_level = 4
         onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         graph = Graph(onnx.load(path))
-    kinds = [n.op_type for n in graph.model.graph.node if n.op_type not in ("MatMul", "FusedMatMul") or n.input[1] in graph.constants]
-    integer = sum(k in ("QLinearConv", "QGemm", "QLinearMatMul", "MatMulIntegerToFloat", "DynamicQuantizeMatMul") for k in kinds)
+    kinds = [
+        n.op_type
+        for n in graph.model.graph.node
+        if n.op_type not in ("MatMul", "FusedMatMul") or n.input[1] in graph.constants
+    ]
+    integer = sum(
+        k in ("QLinearConv", "QGemm", "QLinearMatMul", "MatMulIntegerToFloat", "DynamicQuantizeMatMul") for k in kinds
+    )
     return integer, sum(k in ("Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul") for k in kinds)
 
 
@@ -263,7 +294,10 @@ def _pixels_as_they_are(graph: Graph) -> None:
         if scale is None or zero is None or own_scale is None or own_zero is None:
             return
         if abs(float(scale) / float(own_scale) - 1) > 1e-3 or int(zero) != int(own_zero):
-            raise ValueError(f"the input is quantised by {float(scale)}, {int(zero)}, its pixels by {float(own_scale)}, {int(own_zero)}")
+            raise ValueError(
+                f"the input is quantised by {float(scale)}, {int(zero)}, "
+                f"its pixels by {float(own_scale)}, {int(own_zero)}"
+            )
         for user in graph.users[again.output[0]]:
             for k, name in enumerate(user.input):
                 if name == again.output[0]:
@@ -297,14 +331,18 @@ class HeldOut:
     labelled_scenes: dict[str, list[Any]] = field(default_factory=dict)
 
     @classmethod
-    def draw(cls, manifest: m.Manifest, ingredients: str | Path, *, lines: int, scenes: int, labelled: Sequence[Path] = ()) -> HeldOut:
+    def draw(
+        cls, manifest: m.Manifest, ingredients: str | Path, *, lines: int, scenes: int, labelled: Sequence[Path] = ()
+    ) -> HeldOut:
         if isinstance(manifest, m.RecognizeManifest):
             from training.recognizer.data import labelled_crops
 
             folders = {f.name: labelled_crops(f) for f in labelled}
             pairs = {k: ([c for c, _ in v], [t for _, t in v]) for k, v in folders.items()}
             return cls(lines=held_out_lines(manifest, ingredients, lines), labelled=pairs)
-        return cls(scenes=held_out_scenes(ingredients, scenes), labelled_scenes={f.name: labelled_scenes(f) for f in labelled})
+        return cls(
+            scenes=held_out_scenes(ingredients, scenes), labelled_scenes={f.name: labelled_scenes(f) for f in labelled}
+        )
 
 
 def labelled_scenes(folder: Path) -> list[Any]:
@@ -334,7 +372,15 @@ def gate(before: Mapping[str, float], after: Mapping[str, float], limit: float =
 
 
 def quantise_folder(
-    source: Path, target: Path, ingredients: str | Path, *, plan: Plan, mix: Mix, held_out: HeldOut, limit: float = LIMIT, command: str = ""
+    source: Path,
+    target: Path,
+    ingredients: str | Path,
+    *,
+    plan: Plan,
+    mix: Mix,
+    held_out: HeldOut,
+    limit: float = LIMIT,
+    command: str = "",
 ) -> dict[str, Any]:
     """The FP32 model in ``source`` as INT8 in ``target`` (which may be the same), if it passes the gate.
 
@@ -353,8 +399,14 @@ def quantise_folder(
     gate(before, after, limit)
     record = samples.record(mix)
     report = {
-        "name": manifest.name, "bytes": {"fp32": len(data), "int8": len(int8)}, "before": before, "after": after, "limit": limit,
-        "estimator": plan.estimator, "keep_float": plan.keep_float, "calibration": {k: record[k] for k in ("mix", "sha256")},
+        "name": manifest.name,
+        "bytes": {"fp32": len(data), "int8": len(int8)},
+        "before": before,
+        "after": after,
+        "limit": limit,
+        "estimator": plan.estimator,
+        "keep_float": plan.keep_float,
+        "calibration": {k: record[k] for k in ("mix", "sha256")},
     }
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target) as work:
@@ -364,10 +416,14 @@ def quantise_folder(
         temp.chmod(0o644)
         temp.replace(target / "model.onnx")
     made = dataclasses.replace(
-        manifest.made, command=manifest.made.command + (f"; {command}" if command else ""), date=datetime.date.today().isoformat()
+        manifest.made,
+        command=manifest.made.command + (f"; {command}" if command else ""),
+        date=datetime.date.today().isoformat(),
     )
     kept = {k: v for k, v in manifest.measures.items() if not k.startswith(("fp32 ", "int8 "))}
-    drawn = {f"{when} {k}": round(v, 4) for when, figures in (("fp32", before), ("int8", after)) for k, v in figures.items()}
+    drawn = {
+        f"{when} {k}": round(v, 4) for when, figures in (("fp32", before), ("int8", after)) for k, v in figures.items()
+    }
     files = {"onnx": dataclasses.replace(entry, path="model.onnx")}
     m.write_manifest(target, dataclasses.replace(manifest, files=files, made=made, measures=kept | drawn))
     m.load_manifest(target)
@@ -376,9 +432,19 @@ def quantise_folder(
 
 def options(p: argparse.ArgumentParser) -> None:
     """The options that every command which quantises has."""
-    p.add_argument("--ingredients", default="ingredients", help="folder of fonts, texts and backgrounds that samples are drawn from")
-    p.add_argument("--plan", type=Path, help="what stays float, from export.sensitivity; default: export/plans/<name>.json, if there is one")
-    p.add_argument("--labelled", nargs="*", type=Path, default=[], help="folders with labels.jsonl that the gate looks at too")
+    p.add_argument(
+        "--ingredients",
+        default="ingredients",
+        help="folder of fonts, texts and backgrounds that samples are drawn from",
+    )
+    p.add_argument(
+        "--plan",
+        type=Path,
+        help="what stays float, from export.sensitivity; default: export/plans/<name>.json, if there is one",
+    )
+    p.add_argument(
+        "--labelled", nargs="*", type=Path, default=[], help="folders with labels.jsonl that the gate looks at too"
+    )
     p.add_argument("--lines", type=int, default=600, help="drawn lines that the gate measures a recognizer on")
     p.add_argument("--scenes", type=int, default=200, help="drawn scenes that the gate measures a detector on")
     p.add_argument("--limit", type=float, default=LIMIT, help="how much a figure may grow")
@@ -393,7 +459,14 @@ def run(source: Path, target: Path, a: argparse.Namespace) -> dict[str, Any]:
     plan = Plan.load(plan_file) if plan_file.is_file() else Plan()
     held_out = HeldOut.draw(manifest, a.ingredients, lines=a.lines, scenes=a.scenes, labelled=a.labelled)
     return quantise_folder(
-        source, target, a.ingredients, plan=plan, mix=Mix(), held_out=held_out, limit=a.limit, command="python -m export.quantize"
+        source,
+        target,
+        a.ingredients,
+        plan=plan,
+        mix=Mix(),
+        held_out=held_out,
+        limit=a.limit,
+        command="python -m export.quantize",
     )
 
 

@@ -77,7 +77,9 @@ class Graph:
     def sweep(self) -> None:
         """Drop nodes and constants that nothing uses."""
         while True:
-            unused = [n for n in self.model.graph.node if not any(self.users.get(o) or o in self.outputs for o in n.output)]
+            unused = [
+                n for n in self.model.graph.node if not any(self.users.get(o) or o in self.outputs for o in n.output)
+            ]
             if not unused:
                 break
             for n in unused:
@@ -156,7 +158,14 @@ def _input_levels(graph: Graph) -> bool:
         graph.constant(conv.input[2], (bias + rest * weight.sum((1, 2, 3))).astype(np.float32))
         graph.constant("input_scale", np.array(scale, np.float32))
         graph.constant("input_zero", np.array(zero, np.uint8))
-        graph.replace(chain, [helper.make_node("DequantizeLinear", [cast.input[0], "input_scale", "input_zero"], [name], "input_levels")])
+        graph.replace(
+            chain,
+            [
+                helper.make_node(
+                    "DequantizeLinear", [cast.input[0], "input_scale", "input_zero"], [name], "input_levels"
+                )
+            ],
+        )
         return True
     return False
 
@@ -190,11 +199,21 @@ def _layer_norms(graph: Graph) -> bool:
         # [1, C, H, 1] -> [H, C], the order of the elements in [N, W, H, C]
         g = graph.constant(out + "_gain", np.ascontiguousarray(gain[0, :, :, 0].T))
         b = graph.constant(out + "_bias", np.ascontiguousarray(np.broadcast_to(bias, gain.shape)[0, :, :, 0].T))
-        graph.replace(chain, [
-            helper.make_node("Transpose", [x], [out + "_columns"], name + "_columns", perm=[0, 3, 2, 1]),
-            helper.make_node("LayerNormalization", [out + "_columns", g, b], [out + "_normed"], name + "_norm", axis=2, epsilon=eps),
-            helper.make_node("Transpose", [out + "_normed"], [out], name + "_back", perm=[0, 3, 2, 1]),
-        ])
+        graph.replace(
+            chain,
+            [
+                helper.make_node("Transpose", [x], [out + "_columns"], name + "_columns", perm=[0, 3, 2, 1]),
+                helper.make_node(
+                    "LayerNormalization",
+                    [out + "_columns", g, b],
+                    [out + "_normed"],
+                    name + "_norm",
+                    axis=2,
+                    epsilon=eps,
+                ),
+                helper.make_node("Transpose", [out + "_normed"], [out], name + "_back", perm=[0, 3, 2, 1]),
+            ],
+        )
         return True
     return False
 
@@ -205,21 +224,34 @@ def _pool_columns(graph: Graph) -> bool:
         turn = graph.maker.get(pool.input[0])
         norm = graph.maker.get(turn.input[0]) if turn is not None and turn.op_type == "Transpose" else None
         how, shape = attributes(pool), graph.shape(pool.input[0])
-        if turn is None or norm is None or norm.op_type != "LayerNormalization" or attributes(turn).get("perm") != [0, 3, 2, 1]:
+        if (
+            turn is None
+            or norm is None
+            or norm.op_type != "LayerNormalization"
+            or attributes(turn).get("perm") != [0, 3, 2, 1]
+        ):
             continue
         k, wide = how["kernel_shape"]
         high, channels = (shape[2], shape[1]) if len(shape) == 4 else (None, None)
-        plain = wide == 1 and list(how.get("strides", [])) == [k, 1] and not any(how.get("pads", [])) and not how.get("ceil_mode", 0)
+        plain = (
+            wide == 1
+            and list(how.get("strides", [])) == [k, 1]
+            and not any(how.get("pads", []))
+            and not how.get("ceil_mode", 0)
+        )
         if not plain or high is None or channels is None or high % k or graph.user(turn.output[0], "MaxPool") is None:
             continue
         y, name = pool.output[0], pool.name or pool.output[0]
         split = graph.constant(y + "_split", np.array([0, 0, high // k, k, channels], np.int64))
         axis = graph.constant(y + "_axis", np.array([3], np.int64))
-        graph.replace([turn, pool], [
-            helper.make_node("Reshape", [norm.output[0], split], [y + "_pairs"], name + "_pairs"),
-            helper.make_node("ReduceMax", [y + "_pairs", axis], [y + "_pooled"], name + "_max", keepdims=0),
-            helper.make_node("Transpose", [y + "_pooled"], [y], name + "_back", perm=[0, 3, 2, 1]),
-        ])
+        graph.replace(
+            [turn, pool],
+            [
+                helper.make_node("Reshape", [norm.output[0], split], [y + "_pairs"], name + "_pairs"),
+                helper.make_node("ReduceMax", [y + "_pairs", axis], [y + "_pooled"], name + "_max", keepdims=0),
+                helper.make_node("Transpose", [y + "_pooled"], [y], name + "_back", perm=[0, 3, 2, 1]),
+            ],
+        )
         return True
     return False
 
@@ -229,7 +261,14 @@ def _full_height(graph: Graph) -> bool:
     for conv in [n for n in graph.model.graph.node if n.op_type == "Conv"]:
         weight, shape, how = graph.array(conv.input[1]), graph.shape(conv.input[0]), attributes(conv)
         squeeze = next((u for u in graph.users.get(conv.output[0], []) if u.op_type == "Squeeze"), None)
-        if weight is None or weight.ndim != 4 or squeeze is None or len(shape) != 4 or shape[2] != weight.shape[2] or weight.shape[3] != 1:
+        if (
+            weight is None
+            or weight.ndim != 4
+            or squeeze is None
+            or len(shape) != 4
+            or shape[2] != weight.shape[2]
+            or weight.shape[3] != 1
+        ):
             continue
         plain = not any(how.get("pads", [])) and set(how.get("strides", [1])) == {1} and how.get("group", 1) == 1
         axes = graph.array(squeeze.input[1]) if len(squeeze.input) > 1 else None
@@ -241,7 +280,9 @@ def _full_height(graph: Graph) -> bool:
         if bias is None:
             continue
         stem = conv.input[1].removesuffix(".weight")
-        w = graph.constant(conv.input[1] + "_matrix", np.ascontiguousarray(weight[..., 0].transpose(2, 1, 0).reshape(h * c, o)))
+        w = graph.constant(
+            conv.input[1] + "_matrix", np.ascontiguousarray(weight[..., 0].transpose(2, 1, 0).reshape(h * c, o))
+        )
         b = graph.constant(stem + ".bias", bias)
         flat = graph.constant(y + "_flat_shape", np.array([0, 0, h * c], np.int64))
         three = graph.constant(y + "_axis", np.array([2], np.int64))
@@ -276,7 +317,13 @@ def _linear(graph: Graph) -> bool:
             helper.make_node("Reshape", [product.input[0], flat], [y + "_in"], name + "_rows"),
             helper.make_node("Gemm", [y + "_in", product.input[1], bias_name], [y + "_out"], name),
             helper.make_node("Shape", [product.input[0]], [y + "_shape"], name + "_shape", start=0, end=2),
-            helper.make_node("Concat", [y + "_shape", graph.constant("all", np.array([-1], np.int64))], [y + "_sizes"], name + "_sizes", axis=0),
+            helper.make_node(
+                "Concat",
+                [y + "_shape", graph.constant("all", np.array([-1], np.int64))],
+                [y + "_sizes"],
+                name + "_sizes",
+                axis=0,
+            ),
             helper.make_node("Reshape", [y + "_out", y + "_sizes"], [y], name + "_back"),
         ]
         graph.replace([product, add], new)

@@ -1,11 +1,11 @@
 """Which layers stay float: ``python -m export.sensitivity FOLDER --ingredients DIR`` writes export/plans/<name>.json.
 
 Measured, not guessed. With each range estimator everything is quantised, and the one that drifts least from the float
-outputs is taken. Then for each layer: how far the outputs drift when it alone is quantised (``alone``), by how much less
-when it alone stays float (``gain``), and what that costs in CPU time (``slower``, a share of the whole).
+outputs is taken. Then for each layer: how far the outputs drift when it alone is quantised (``alone``), by how much
+less when it alone stays float (``gain``), and what that costs in CPU time (``slower``, a share of the whole).
 
-A layer stays float when that is no slower, and brings the outputs nearer; and, as long as all together drift by more than
-``--aim`` or the error on drawn samples grows by more than ``--limit``, the layer that gains most for its time.
+A layer stays float when that is no slower, and brings the outputs nearer; and, as long as all together drift by more
+than ``--aim`` or the error on drawn samples grows by more than ``--limit``, the layer that gains most for its time.
 
 The drift of a recognizer is a Kullback-Leibler divergence a column, that of a detector the mean error of scores and
 logarithms of distances (calibration.measure).
@@ -42,7 +42,9 @@ Inputs = Sequence[Mapping[str, NDArray[Any]]]
 class Sweep:
     """Quantises a prepared graph again and again, and compares with the float model on fixed inputs."""
 
-    def __init__(self, manifest: m.Manifest, data: bytes, model: ModelProto, inputs: Inputs, *, repeat: int = 15) -> None:
+    def __init__(
+        self, manifest: m.Manifest, data: bytes, model: ModelProto, inputs: Inputs, *, repeat: int = 15
+    ) -> None:
         self.manifest, self.model, self.inputs, self.repeat = manifest, model, inputs, repeat
         self.float = OnnxEngine(data)
         self.wanted = [self.float.run(x) for x in inputs]
@@ -85,9 +87,13 @@ def sweep(s: Sweep, ranges: Mapping[str, Range]) -> dict[str, dict[str, float]]:
 def choose(costs: Mapping[str, Mapping[str, float]], *, enough: Any) -> dict[str, str]:
     """The layers that stay float, with the reason of each. ``enough(names)`` says whether these suffice."""
     keep = {
-        name: f"no slower in float ({c['slower']:+.1%}), and nearer" for name, c in costs.items() if c["slower"] <= NO_SLOWER and c["gain"] > 0
+        name: f"no slower in float ({c['slower']:+.1%}), and nearer"
+        for name, c in costs.items()
+        if c["slower"] <= NO_SLOWER and c["gain"] > 0
     }
-    rest = sorted((n for n in costs if n not in keep), key=lambda n: -costs[n]["gain"] / max(costs[n]["slower"], NO_SLOWER))
+    rest = sorted(
+        (n for n in costs if n not in keep), key=lambda n: -costs[n]["gain"] / max(costs[n]["slower"], NO_SLOWER)
+    )
     while rest and not enough(list(keep)):
         name = rest.pop(0)
         if costs[name]["gain"] <= 0:
@@ -105,7 +111,9 @@ def main() -> None:
     p.add_argument("--limit", type=float, default=LIMIT, help="how much the error on drawn samples may grow")
     p.add_argument("--lines", type=int, default=300, help="drawn lines to measure a recognizer on")
     p.add_argument("--scenes", type=int, default=60, help="drawn scenes to measure a detector on")
-    p.add_argument("--inputs", type=int, default=12, help="batches of the calibration samples that drift is measured on")
+    p.add_argument(
+        "--inputs", type=int, default=12, help="batches of the calibration samples that drift is measured on"
+    )
     a = p.parse_args()
     manifest = m.load_manifest(a.folder)
     data = m.read_model_file(a.folder, manifest)
@@ -121,7 +129,10 @@ def main() -> None:
     estimators: dict[str, Any] = {}
     for name in ESTIMATORS:
         engine = s.engine(ranges_of(histograms, name), ())
-        estimators[name] = {"drift": float(f"{s.drift(engine):.3g}"), **{k: round(v, 4) for k, v in measure(manifest, engine, held_out).items()}}
+        estimators[name] = {
+            "drift": float(f"{s.drift(engine):.3g}"),
+            **{k: round(v, 4) for k, v in measure(manifest, engine, held_out).items()},
+        }
         print(f"{name:12s} {estimators[name]}  (float: { {k: round(v, 4) for k, v in before.items()} })", flush=True)
     best = min(estimators, key=lambda k: estimators[k]["drift"])
     ranges = ranges_of(histograms, best)
@@ -133,7 +144,7 @@ def main() -> None:
         was, now = s.times([s.float, engine])
         figures = measure(manifest, engine, held_out)
         last.update(drift=s.drift(engine), cpu_to_fp32=now / was, **figures)
-        print(f"{len(keep)} layers float: {({k: round(v, 4) for k, v in last.items()})}", flush=True)
+        print(f"{len(keep)} layers float: { ({k: round(v, 4) for k, v in last.items()}) }", flush=True)
         return last["drift"] <= aim and all(figures[k] - before[k] <= a.limit for k in before)
 
     keep = choose(costs, enough=enough)
@@ -141,11 +152,19 @@ def main() -> None:
     integer, floating = fused(quantise(model, ranges, keep_float=list(keep)).SerializeToString())
     record = samples.record(mix)
     plan = Plan(
-        estimator=best, keep_float=keep,
+        estimator=best,
+        keep_float=keep,
         measured={
-            "model": {"sha256": manifest.files["onnx"].sha256, "made": manifest.made.date, "samples": manifest.made.samples},
-            "calibration": {k: record[k] for k in ("mix", "sha256")}, "float": {k: round(v, 4) for k, v in before.items()},
-            "estimators": estimators, "layers": costs, "chosen": {k: round(v, 5) for k, v in last.items()},
+            "model": {
+                "sha256": manifest.files["onnx"].sha256,
+                "made": manifest.made.date,
+                "samples": manifest.made.samples,
+            },
+            "calibration": {k: record[k] for k in ("mix", "sha256")},
+            "float": {k: round(v, 4) for k, v in before.items()},
+            "estimators": estimators,
+            "layers": costs,
+            "chosen": {k: round(v, 5) for k, v in last.items()},
             "fused": {"integer": integer, "float": floating},
         },
     )
