@@ -6,12 +6,15 @@ their text. Everything is seeded through the generator that is passed in.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from edge_ocr.preprocess import crop_to_line
 from training.synth import degrade
@@ -41,6 +44,17 @@ class Sample:
     text: str
 
 
+def _pixels(mask: Any) -> NDArray[np.uint8]:
+    """Pillow's core image as an array ``[h, w]``; numpy alone would ask it for one pixel after the other."""
+    w, h = mask.size
+    return np.frombuffer(Image.Image()._new(mask).tobytes(), np.uint8).reshape(h, w)
+
+
+@functools.lru_cache(maxsize=65536)
+def _advance(face: Face, size: int, c: str) -> float:
+    return float(face.font(size).getlength(c))
+
+
 def draw_text(text: str, face: Face, size: int, *, spacing: float = 0.0, space: float = 1.0) -> Ink | None:
     """Draw ``text`` in one line. ``spacing`` is added after each character and ``space`` scales the width of a space,
     both as fractions of the font size. None when nothing visible comes out."""
@@ -50,19 +64,22 @@ def draw_text(text: str, face: Face, size: int, *, spacing: float = 0.0, space: 
         w, h = mask.size
         if w < 1 or h < 1:
             return None
-        ink = np.asarray(mask, dtype=np.uint8).reshape(h, w)
-        ends = np.array([font.getlength(text[:i]) for i in range(len(text) + 1)], np.float32) - ox
+        ink = _pixels(mask)
+        ends = np.array([0.0, *np.cumsum([_advance(face, size, c) for c in text])], np.float32)
+        if ends[-1] != font.getlength(text):  # a face with kerning
+            ends = np.array([font.getlength(text[:i]) for i in range(len(text) + 1)], np.float32)
+        ends -= ox
         spans = np.stack([ends[:-1], ends[1:]], 1)
     else:
         x, parts, places = 0.0, [], []
         top, bottom = 10**6, -(10**6)
         for c in text:
-            advance = font.getlength(c) * (space if c == " " else 1.0)
+            advance = _advance(face, size, c) * (space if c == " " else 1.0)
             if c != " ":
                 mask, (ox, oy) = font.getmask2(c, mode="L", anchor="ls")
                 w, h = mask.size
                 if w and h:
-                    parts.append((round(x) + ox, oy, np.asarray(mask, dtype=np.uint8).reshape(h, w)))
+                    parts.append((round(x) + ox, oy, _pixels(mask)))
                     top, bottom = min(top, oy), max(bottom, oy + h)
             places.append((x, x + advance))
             x += advance + spacing * size
