@@ -17,8 +17,10 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from training.recognizer.loss import steps_needed
 from training.synth.line import LineSynth, Sample
+from training.synth.mrz import MrzSynth
+from training.synth.plate import PlateSynth
 
-__all__ = ["BUCKETS", "Batch", "LineBatches", "collate", "held_out", "labelled_crops"]
+__all__ = ["BUCKETS", "Batch", "LineBatches", "collate", "held_out", "labelled_crops", "load_synth"]
 
 # Widths in pixels at 32 px height; the runtime's own buckets stand in the manifest and need not be these.
 BUCKETS = (48, 64, 96, 128, 160, 192, 256, 320, 384, 448, 512)
@@ -48,13 +50,28 @@ def bucket_of(width: int) -> int:
     return next((b for b in BUCKETS if b >= width), -(-width // 64) * 64)
 
 
+def load_synth(
+    name: str, folder: str, *, lang: str, charset: str, max_width: int, reserved: bool = False
+) -> LineSynth | PlateSynth | MrzSynth:
+    """The synthesiser that a config names as its ``synth``: ``line``, ``plate`` or ``mrz``."""
+    if name == "line":
+        return LineSynth.load(folder, lang=lang, charset=charset, max_width=max_width, reserved=reserved)
+    if name == "plate":
+        return PlateSynth.load(folder, reserved=reserved)
+    if name == "mrz":
+        return MrzSynth.load(folder, max_width=max_width, reserved=reserved)
+    raise ValueError(f"synth: {name!r} is none of line, plate, mrz")
+
+
 class LineBatches(IterableDataset[Batch]):
     """An endless, seeded stream of batches of about ``columns`` pixel columns each. ``progress`` (0..1, shared
     between processes) drives the curriculum: short words first, long lines and phrases from the middle of the run
     on, and degradations that reach full strength at a quarter of it."""
 
-    def __init__(self, *, ingredients: str, lang: str, charset: str, columns: int, max_width: int, seed: int) -> None:
-        self.ingredients, self.lang, self.charset = ingredients, lang, charset
+    def __init__(
+        self, *, ingredients: str, lang: str, charset: str, columns: int, max_width: int, seed: int, synth: str = "line"
+    ) -> None:
+        self.ingredients, self.lang, self.charset, self.synth = ingredients, lang, charset, synth
         self.columns, self.max_width, self.seed = columns, max_width, seed
         self.progress = multiprocessing.get_context("fork").Value("d", 0.0)
 
@@ -62,7 +79,9 @@ class LineBatches(IterableDataset[Batch]):
         info = get_worker_info()
         cv2.setNumThreads(0)
         rng = np.random.default_rng([self.seed, info.id if info else 0])
-        synth = LineSynth.load(self.ingredients, lang=self.lang, charset=self.charset, max_width=self.max_width)
+        synth = load_synth(
+            self.synth, self.ingredients, lang=self.lang, charset=self.charset, max_width=self.max_width
+        )
         waiting: dict[int, list[Sample]] = {}
         while True:
             progress = self.progress.value
@@ -81,11 +100,13 @@ class LineBatches(IterableDataset[Batch]):
                 waiting[bucket] = []
 
 
-def held_out(ingredients: str, *, lang: str, charset: str, count: int, max_width: int, seed: int = 977) -> list[Sample]:
+def held_out(
+    ingredients: str, *, lang: str, charset: str, count: int, max_width: int, seed: int = 977, synth: str = "line"
+) -> list[Sample]:
     """Samples in the reserved faces, the same for every run with the same ingredients."""
-    synth = LineSynth.load(ingredients, lang=lang, charset=charset, reserved=True, max_width=max_width)
+    source = load_synth(synth, ingredients, lang=lang, charset=charset, reserved=True, max_width=max_width)
     rng = np.random.default_rng(seed)
-    return [synth.sample(rng) for _ in range(count)]
+    return [source.sample(rng) for _ in range(count)]
 
 
 def labelled_crops(folder: str | Path) -> list[tuple[NDArray[np.uint8], str]]:

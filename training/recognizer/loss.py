@@ -78,4 +78,4 @@ def ctc_loss(outputs: dict[str, Tensor], texts: list[str], steps: Tensor, charse
     lp = batch_log_probs(outputs, symbols, charset)
     losses = _Ctc.apply(lp, targets.to(lp.device), steps.to(lp.device), lengths.to(lp.device))
     # Half-way between per-sample and per-character weighting: long texts count more, but not in proportion.
-    return (losses / lengths.to(lp.device).float().sqrt()).mean() / 2
+    return (losses / lengths.to(lp.device).clamp(min=1).float().sqrt()).mean() / 2

@@ -192,9 +192,17 @@ def main() -> None:
         columns=int(config["batch_columns"] * a.scale_batch),
         max_width=config["max_width"],
         seed=a.seed * 1_000_003 + step,
+        synth=config.get("synth", "line"),
     )
     loader = DataLoader(data, batch_size=None, num_workers=a.workers, prefetch_factor=6 if a.workers else None)
-    synthetic = held_out(a.ingredients, lang=config["lang"], charset=charset, count=600, max_width=config["max_width"])
+    synthetic = held_out(
+        a.ingredients,
+        lang=config["lang"],
+        charset=charset,
+        count=600,
+        max_width=config["max_width"],
+        synth=config.get("synth", "line"),
+    )
     real = {}
     for folder in a.labelled:
         crops = labelled_crops(folder)
