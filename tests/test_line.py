@@ -173,6 +173,14 @@ def test_phrases_can_be_turned_off(texts: Texts) -> None:
     assert sum(" " in lines.text(rng) for _ in range(400)) > 300
 
 
+def test_only_the_charset_is_written(texts: Texts) -> None:
+    lines = LineSynth(PlainFaces(), texts, [], lang="en", charset=" abcdefghijklmnopqrstuvwxyz0123")
+    rng = np.random.default_rng(3)
+    drawn = "".join(lines.text(rng) for _ in range(300))
+    assert set(drawn) <= set(lines.charset)
+    assert len(set(drawn)) > 20
+
+
 def test_every_syllable_may_be_written_in_korean_and_none_in_english(texts: Texts) -> None:
     syllables = [chr(c) for c in range(0xAC00, 0xD7A4)]
     assert all(map(synth(texts, "ko").writable, syllables))
