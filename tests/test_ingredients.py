@@ -375,7 +375,7 @@ def test_gathering_goes_on_where_it_stopped(
     left = command.gather(sources, out)
     assert asked == ["good", "gone"]
     assert len(left) == 4
-    assert left[0] == "1 packages of debian: apt-get missing"
+    assert left[0] == "debian: apt-get missing; without it: fonts-x"
     assert any("no files/b.ttf" in x for x in left)
     assert any("spoilt.ttf: not a font" in x for x in left)
     assert "npm gone: npm: error code E404" in left

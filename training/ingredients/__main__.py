@@ -38,7 +38,9 @@ def gather(sources: Sequence[Source], out: Path) -> list[str]:
         why = lacking(registry)
         if why:
             without = [key for key in groups if key[0] == registry]
-            left.append(f"{len(without)} packages of {registry}: {why}")
+            names = [package for _, package in without]
+            more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+            left.append(f"{registry}: {why}; without it: {', '.join(names[:12])}{more}")
             for key in without:
                 del groups[key]
     out.mkdir(parents=True, exist_ok=True)
