@@ -3,7 +3,8 @@
     python demo/make_sample.py --ingredients DIR
 
 DIR has ``backgrounds/`` and ``fonts/hangul/`` as training/ingredients gathers them. The faces are of families that
-training leaves aside (IBM Plex Sans KR, Gowun Batang, Hahmlet), so the models have seen neither picture nor type.
+training leaves aside (IBM Plex Sans KR, Gowun Batang, Hahmlet), so the models have not seen the type; they may have
+met the photograph, without the signs, as a background.
 Needs Pillow beside the runtime. The same ingredients give the same bytes.
 """
 
