@@ -4,7 +4,8 @@
 
     EdgeOcrError
     ├── InputError            what the caller gave cannot be used (also a ValueError)
-    │   └── ImageError        an image that cannot be opened, decoded or is of a wrong shape or type
+    │   ├── ImageError        an image that cannot be opened, decoded or is of a wrong shape or type
+    │   └── CaptureError      a camera, video or stream that cannot be opened, or was lost
     ├── ModelError            a model that cannot be used
     │   ├── ModelNotFound     no model of that name or language is installed
     │   ├── ManifestError     model.json is missing, malformed, or has unknown or missing keys
@@ -17,6 +18,7 @@ Every message says what is wrong, with what, and what to do about it.
 from __future__ import annotations
 
 __all__ = [
+    "CaptureError",
     "EdgeOcrError",
     "EngineError",
     "ImageError",
@@ -38,6 +40,10 @@ class InputError(EdgeOcrError, ValueError):
 
 class ImageError(InputError):
     """An image cannot be opened, decoded, or has a shape or type that cannot be read."""
+
+
+class CaptureError(InputError):
+    """A camera, video or stream cannot be opened, or was lost."""
 
 
 class ModelError(EdgeOcrError):

@@ -20,6 +20,7 @@ from edge_ocr.engine import OnnxEngine
 from edge_ocr.errors import ImageError, InputError
 from edge_ocr.image import load_image
 from edge_ocr.layout import arrange
+from edge_ocr.manifest import QualityLimits
 from edge_ocr.models import DetectorModel, RecognizerModel, find_detector, find_recognizer
 from edge_ocr.recognize import Recognizer
 from edge_ocr.types import Crop, Quad, Reading, Region, TextWord
@@ -127,6 +128,17 @@ class OCR:
         words = self._choose([images] * len(self._recognizer_models))
         quads = [c.quad if isinstance(c, Crop) else None for c in crops]
         return tuple(replace(w, quad=q) for w, q in zip(words, quads, strict=True))
+
+    def read_regions(self, image: ImageSource, regions: Sequence[Region]) -> tuple[TextWord, ...]:
+        """What given regions of a picture read: a word each, in their order, possibly empty. For those who detect
+        less often than they read, or know where text is. Raises ImageError."""
+        return tuple(self._read_regions(load_image(image), regions, _Clock()))
+
+    @property
+    def quality(self) -> QualityLimits | None:
+        """From which figures on a camera's user should be told of them; None where the detector's model.json does not
+        say."""
+        return self._detector_model.manifest.quality
 
     def warm_up(self) -> None:
         """Loads the models and runs each once in every one of its shapes, so that no picture pays for that later."""
