@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["blur", "camera", "illuminate", "jpeg", "motion", "noise", "thermal"]
+__all__ = ["bitonal", "blur", "camera", "dots", "illuminate", "jpeg", "motion", "noise", "thermal"]
 
 Rng = np.random.Generator
 Image = NDArray[np.uint8]
@@ -90,6 +90,36 @@ def thermal(rng: Rng, mask: NDArray[np.float32]) -> NDArray[np.float32]:
         rows[rng.integers(0, h, size=max(1, h // 14))] = rng.uniform(0.2, 0.8)
         out = out * rows
     return out.astype(np.float32)
+
+
+def dots(rng: Rng, mask: NDArray[np.float32], em: float) -> NDArray[np.float32]:
+    """Ink as the pins of a dot-matrix head set it: a coarse grid of round spots. ``mask`` f32 ``[h, w]`` in 0..1."""
+    h, w = mask.shape
+    pitch = max(2.0, em / rng.uniform(9, 16))
+    columns, rows = max(2, round(w / pitch)), max(2, round(h / pitch))
+    on = (cv2.resize(mask, (columns, rows), interpolation=cv2.INTER_AREA) > rng.uniform(0.25, 0.45)).astype(np.float32)
+    on *= rng.random((rows, columns)) > rng.uniform(0.0, 0.06)
+    whole = cv2.resize(on, (w, h), interpolation=cv2.INTER_NEAREST)
+    y = (np.arange(h, dtype=np.float32) + 0.5) * rows / h % 1 - 0.5
+    x = (np.arange(w, dtype=np.float32) + 0.5) * columns / w % 1 - 0.5
+    radius = rng.uniform(0.38, 0.62)
+    spot = np.clip((radius - np.sqrt(y[:, None] ** 2 + x[None, :] ** 2)) * pitch + 0.5, 0, 1)
+    return np.asarray(whole * spot, np.float32)
+
+
+def bitonal(rng: Rng, image: Image) -> Image:
+    """Black and white as fax machines and old scanners make it: noise, then one threshold, then specks. ``[h, w]``
+    only."""
+    low, high = float(image.min()), float(image.max())
+    if high - low < 20:
+        return image
+    grain = rng.standard_normal(image.shape, dtype=np.float32) * rng.uniform(0.02, 0.16) * (high - low)
+    value = cv2.GaussianBlur(image.astype(np.float32) + grain, (0, 0), rng.uniform(0.3, 0.8))
+    out = np.where(value > low + (high - low) * rng.uniform(0.35, 0.72), 255, 0).astype(np.uint8)
+    if rng.random() < 0.3:
+        flip = rng.random(image.shape, dtype=np.float32) < rng.uniform(0.001, 0.012)
+        out[flip] = 255 - out[flip]
+    return out
 
 
 def camera(rng: Rng, image: Image, *, strength: float = 1.0) -> Image:

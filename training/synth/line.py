@@ -122,6 +122,8 @@ class LineSynth:
         self.faces, self.texts, self.backgrounds = faces, texts, backgrounds
         self.lang, self.charset, self.height, self.max_width = lang, charset, height, max_width
         self.difficulty = difficulty
+        # Share of dot-matrix print, and of black-and-white scans: till receipts and faxes.
+        self.printed = 0.05 if lang == "ko" else 0.12
         self.phrases = 0.2  # share of samples with several words
         self._allowed = frozenset(charset)
         self._hangul = lang == "ko"
@@ -258,6 +260,9 @@ class LineSynth:
             image = cv2.resize(image, (out_w, out_h), interpolation=cv2.INTER_AREA)
         # Screens, scans and steady hands are as common as bad light: many samples stay nearly clean.
         strength = hard * float(rng.uniform(0.05, 1.0)) * min(1.0, native / 20 + 0.15)
+        if rng.random() < self.printed and native > 11:
+            image = degrade.bitonal(rng, image)
+            strength *= 0.3
         image = degrade.camera(rng, image, strength=strength)
         return crop_to_line(image, height=self.height)
 
@@ -273,6 +278,8 @@ class LineSynth:
         """The text's ink and, sometimes, an outline or shadow below it."""
         if rng.random() < 0.12:
             mask = degrade.thermal(rng, mask)
+        elif rng.random() < self.printed:
+            mask = degrade.dots(rng, mask, size)
         layers = [mask]
         u = rng.random()
         if u < 0.07:
