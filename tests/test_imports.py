@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LEVELS = [
     {"errors", "types"},
     {"geometry", "ctc", "manifest"},
-    {"image", "preprocess", "engine", "models", "views"},
+    {"image", "preprocess", "engine", "models", "views", "constrain"},
     {"detect", "crop", "recognize", "layout"},
     {"reader"},
     {"capture", "quality", "track", "vote", "scanners", "redact", "draw"},
@@ -30,7 +30,7 @@ LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 # What the runtime may import from outside, and which files alone may.
 OUTSIDE = {
     "numpy": set(LEVEL),
-    "cv2": set(LEVEL) - {"errors", "types", "manifest", "models", "ctc"},
+    "cv2": set(LEVEL) - {"errors", "types", "manifest", "models", "ctc", "constrain"},
     "onnxruntime": {"engine"},
     "tqdm": {"cli", "bulk"},
 }

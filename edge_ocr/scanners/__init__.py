@@ -1,8 +1,8 @@
-"""Scanners: what is on number plates and machine-readable documents, not just its text.
+"""Scanners: what is on number plates and in machine-readable zones, not just its text.
 
-Each module has a pure ``parse`` and a thin ``Scanner`` around a reader: ``plate`` and ``mrz``.
+Each module has a pure ``parse`` and a thin ``Scanner`` around a reader.
 """
 
 from __future__ import annotations
 
-__all__: list[str] = []
+__all__ = ["mrz", "plate"]
