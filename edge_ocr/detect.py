@@ -265,6 +265,10 @@ def components(n: int, a: NDArray[np.intp], b: NDArray[np.intp]) -> NDArray[np.i
     return np.asarray(label, np.intp).reshape(-1)
 
 
+_STIFF = 0.2  # how much spread, in squared heights, a word's cells need before they outweigh the predicted angle
+_MOST = 0.3  # and how far they may turn it, in radians
+
+
 def _merge(
     word: NDArray[np.intp], x: Floats, y: Floats, cell: Floats, value: Floats, reach: float
 ) -> tuple[g.Array, g.Array, g.Array]:
@@ -284,13 +288,24 @@ def _merge(
     # leads. Cells that saw the box from another side would have other edges; they do not link, so none is here.
     lead = angle[start][word]
     mean_angle = angle[start] + total(value * (angle - lead)) / support
-    cos, sin = np.cos(mean_angle)[word], np.sin(mean_angle)[word]
-    x0, y0 = x[start], y[start]
-    dx, dy = x - x0[word], y - y0[word]
-    u, v = dx * cos + dy * sin, dy * cos - dx * sin  # the word's own frame, origin at its first cell
-    # Where each cell sees the four edges: at the feet of its perpendiculars, which its own angle may tilt a little.
-    co = np.cos(angle - mean_angle[word])
     height = total(value * (top + bottom)) / support
+    x0, y0 = x[start], y[start]
+
+    def turn(angles: g.Array) -> tuple[g.Array, g.Array, g.Array]:
+        """Each cell's place along and across its word, origin at the word's first cell, and the cosine between both."""
+        c, s = np.cos(angles)[word], np.sin(angles)[word]
+        dx, dy = x - x0[word], y - y0[word]
+        return dx * c + dy * s, dy * c - dx * s, np.cos(angle - angles[word])
+
+    # Where the middle line runs tells the slope of a long word better than the angle that its cells agree on.
+    u, v, co = turn(mean_angle)
+    line = v + (bottom - top) / 2 * co
+    du = u - (total(value * u) / support)[word]
+    dv = line - (total(value * line) / support)[word]
+    spread = total(value * du * du) + _STIFF * support * height**2
+    mean_angle = mean_angle + np.clip(np.arctan(total(value * du * dv) / spread), -_MOST, _MOST)
+    # Where each cell sees the four edges: at the feet of its perpendiculars, which its own angle may tilt a little.
+    u, v, co = turn(mean_angle)
     fade = np.maximum(reach * height, 1e-6)[word]
 
     def edge(position: Floats, sign: int, along: Floats) -> g.Array:

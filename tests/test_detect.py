@@ -209,6 +209,16 @@ def test_a_long_word_is_found_whole_by_cells_that_see_only_part_of_it():
     assert best_iou(word[None], plain)[0] < 0.5
 
 
+def test_the_slope_of_a_long_word_comes_from_its_cells_rather_than_from_their_angle():
+    word = rectangle(150, 100, 240, 24, 0.25)
+    t = encode([word], [False], (200, 300))
+    geometry = t.geometry.copy()
+    geometry[..., 4] *= 0.4  # a network that has seen little tilted text
+    quads, _ = decode(t.score, geometry, OPTIONS)
+    assert best_iou(word[None], quads)[0] > 0.8
+    assert g.reading_angles(quads)[0] == pytest.approx(0.25, abs=0.03)
+
+
 def test_a_gap_in_the_score_does_not_split_a_word():
     word = rectangle(100, 30, 160, 20, 0.1)
     t = encode([word], [False], (64, 200))
