@@ -84,8 +84,8 @@ def drift(manifest: m.Manifest, a: Arrays, b: Arrays) -> float:
     """How far the outputs ``b`` of one batch are from ``a``; 0 for equal ones.
 
     Recognizer: the mean Kullback-Leibler divergence of a column, where the parts of a syllable count by how likely it
-    is that there is one. Detector: the mean difference of the scores over cells that may be text, plus the mean difference
-    of the logarithms of the distances over cells that are.
+    is that there is one. Detector: the mean difference of the scores over cells that may be text, plus the mean
+    difference of the logarithms of the distances over cells that are.
     """
     if isinstance(manifest, m.RecognizeManifest):
         out = manifest.output

@@ -4,6 +4,9 @@ RUN is the folder or checkpoint of a detector or recognizer run. The network is 
 with the trained network, and registered with its manifest; a model that fails the comparison is not registered. The
 weights are also kept in half precision (``--keep training/weights``), so that a later run can go on from them with
 ``--init``.
+
+With ``--int8`` what is registered is the quantised network, if it loses no more than ``--limit`` on drawn samples and
+labelled folders (export.quantize).
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import copy
 import datetime
 import json
 import platform
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +25,7 @@ import numpy as np
 import torch
 
 from edge_ocr import manifest as m
+from export import quantize
 from export.onnx import export_recognizer, fold_batch_norm
 from export.parity import check_parity
 from training.recognizer.model import ExportRecognizer, Recognizer, RecognizerConfig
@@ -155,7 +160,15 @@ def build_detector(
         decode=m.DetectDecode(**(thresholds | decode)),
         tiling=m.Tiling(overlap=128, max_shrink=1.25, max_tiles=64, large=180, coarse_shrink=4, grow_to=64, border=32),
         quality=m.QualityLimits(
-            height=24, blur=0.6, motion=0.5, dark=0.75, over_exposed=0.6, glare=0.25, too_far=0.5, tilted=0.4, cut=0.9,
+            height=24,
+            blur=0.6,
+            motion=0.5,
+            dark=0.75,
+            over_exposed=0.6,
+            glare=0.25,
+            too_far=0.5,
+            tilted=0.4,
+            cut=0.9,
         ),
     )
     m.write_manifest(target, manifest)
@@ -175,7 +188,7 @@ def keep_weights(checkpoint: Path, path: Path) -> None:
     save_file(tensors, path, metadata={"model_config": config, "samples": str(state["samples"])})
 
 
-def main() -> None:
+def main() -> int:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("run", type=Path, help="folder of a run (its last.pt is taken) or a checkpoint")
     p.add_argument("--name", required=True, help="detector, or the language of a recognizer")
@@ -192,18 +205,29 @@ def main() -> None:
         "--decode", action="append", default=[], metavar="NAME=VALUE", help="a detector's threshold, may be repeated"
     )
     p.add_argument("--temperature", type=float, default=1.0, help="a recognizer's confidence temperature")
+    p.add_argument("--int8", action="store_true", help="quantise; registered only if it passes the gate")
+    quantize.options(p.add_argument_group("with --int8"))
     a = p.parse_args()
     checkpoint = a.run / "last.pt" if a.run.is_dir() else a.run
     a.out.mkdir(parents=True, exist_ok=True)
     measures = {k: float(v) for k, v in (x.split("=", 1) for x in a.measure)}
-    if a.name == "detector":
-        decode = {k: float(v) for k, v in (x.split("=", 1) for x in a.decode)}
-        build_detector(checkpoint, a.name, a.out, measures=measures, decode=decode)
-    else:
-        build_recognizer(checkpoint, a.name, a.out, measures=measures, temperature=a.temperature)
+    with tempfile.TemporaryDirectory() as work:
+        out = Path(work) if a.int8 else a.out
+        if a.name == "detector":
+            decode = {k: float(v) for k, v in (x.split("=", 1) for x in a.decode)}
+            build_detector(checkpoint, a.name, out, measures=measures, decode=decode)
+        else:
+            build_recognizer(checkpoint, a.name, out, measures=measures, temperature=a.temperature)
+        if a.int8:
+            try:
+                print(json.dumps(quantize.run(out / a.name, a.out / a.name, a), indent=1, ensure_ascii=False))
+            except quantize.GateError as error:
+                print(f"{a.out / a.name}: {error}", file=sys.stderr)
+                return 1
     if a.keep:
         keep_weights(checkpoint, a.keep / f"{a.name}.safetensors")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,6 +1,6 @@
 """The same function in fewer and quicker nodes, before it is quantised.
 
-Exported graphs spell out what engines have a node for. Five rewrites, each of which leaves the outputs as they are but
+Exported graphs spell out what engines have a node for. Six rewrites, each of which leaves the outputs as they are but
 for rounding:
 
 - ``x · a + b`` after the cast of the uint8 input becomes one DequantizeLinear, so that the pixels *are* the first
@@ -8,7 +8,8 @@ for rounding:
   convolution that follows.
 - the layer norm over height and channel becomes LayerNormalization between two transpositions, which cost little on
   uint8 and make its elements neighbours; a pooling over height that follows is done before the second of them;
-- a convolution over the whole height becomes a matrix product;
+- a convolution over the whole height becomes a matrix product, and so does a pointwise one whose channels are then
+  parted: its outputs stay float where those of a quantised convolution could not;
 - a matrix product with weights and its bias become Gemm, whose quantised kernel adds the bias for nothing.
 """
 
@@ -100,7 +101,7 @@ def rewrite(model: ModelProto) -> ModelProto:
     """A copy of ``model`` after all rewrites that fit, with its shapes inferred."""
     copy = ModelProto()
     copy.CopyFrom(model)
-    for change in (_input_levels, _layer_norms, _pool_columns, _full_height, _linear):
+    for change in (_input_levels, _layer_norms, _pool_columns, _full_height, _pointwise_head, _linear):
         graph = Graph(_infer(copy))
         while change(graph):
             pass
@@ -296,6 +297,41 @@ def _full_height(graph: Graph) -> bool:
         if len(graph.users[conv.output[0]]) > 1 or conv.output[0] in graph.outputs:  # its shape may be asked for
             new.append(helper.make_node("Unsqueeze", [y, three], [conv.output[0]], name + "_high"))
         graph.replace([conv, squeeze], new)
+        return True
+    return False
+
+
+def _pointwise_head(graph: Graph) -> bool:
+    """A convolution [1, 1] of which every user takes a slice of the channels, to Gemm over rows of channels."""
+    for conv in [n for n in graph.model.graph.node if n.op_type == "Conv"]:
+        weight, bias, how = graph.array(conv.input[1]), graph.array((*conv.input, "")[2]), attributes(conv)
+        users = graph.users.get(conv.output[0], [])
+        plain = not any(how.get("pads", [])) and set(how.get("strides", [1])) == {1} and how.get("group", 1) == 1
+        if weight is None or bias is None or weight.shape[2:] != (1, 1) or not plain or not users:
+            continue
+        if any(u.op_type not in ("Slice", "Split") for u in users):
+            continue
+        o, c = weight.shape[:2]
+        y, name = conv.output[0], conv.name or conv.output[0]
+        w = graph.constant(conv.input[1] + "_matrix", np.ascontiguousarray(weight[:, :, 0, 0].T))
+        flat = graph.constant(y + "_flat", np.array([-1, c], np.int64))
+        rows = graph.constant(y + "_rows", np.array([-1, o], np.int64))
+        channels = graph.constant(y + "_channels", np.array([o], np.int64))
+        x = conv.input[0]
+        # Between two reshapes the last transposition stays where it is: what follows is quicker on whole maps.
+        new = [
+            helper.make_node("Transpose", [x], [y + "_last"], name + "_last", perm=[0, 2, 3, 1]),
+            helper.make_node("Reshape", [y + "_last", flat], [y + "_in"], name + "_in"),
+            helper.make_node("Gemm", [y + "_in", w, conv.input[2]], [y + "_out"], name),
+            helper.make_node("Shape", [x], [y + "_n"], name + "_n", start=0, end=1),
+            helper.make_node("Shape", [x], [y + "_hw"], name + "_hw", start=2, end=4),
+            helper.make_node("Concat", [y + "_n", rows], [y + "_by_rows"], name + "_by_rows", axis=0),
+            helper.make_node("Concat", [y + "_n", channels, y + "_hw"], [y + "_by_maps"], name + "_by_maps", axis=0),
+            helper.make_node("Reshape", [y + "_out", y + "_by_rows"], [y + "_split"], name + "_split"),
+            helper.make_node("Transpose", [y + "_split"], [y + "_turned"], name + "_turned", perm=[0, 2, 1]),
+            helper.make_node("Reshape", [y + "_turned", y + "_by_maps"], [y], name + "_maps"),
+        ]
+        graph.replace([conv], new)
         return True
     return False
 

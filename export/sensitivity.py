@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from export.quantize import LIMIT, PLANS, HeldOut, Plan, fused, layers_of, measu
 __all__ = ["Sweep", "choose", "main", "sweep"]
 
 AIM = {"detect": 0.05, "recognize": 0.002}
+WORTH = 0.05  # share of the drift that a layer must bring to stay float for nothing
 NO_SLOWER = 0.005  # share of the CPU time that measuring cannot tell from nothing
 
 Inputs = Sequence[Mapping[str, NDArray[Any]]]
@@ -84,12 +85,15 @@ def sweep(s: Sweep, ranges: Mapping[str, Range]) -> dict[str, dict[str, float]]:
     return found
 
 
-def choose(costs: Mapping[str, Mapping[str, float]], *, enough: Any) -> dict[str, str]:
-    """The layers that stay float, with the reason of each. ``enough(names)`` says whether these suffice."""
+def choose(
+    costs: Mapping[str, Mapping[str, float]], drift: float, *, enough: Callable[[list[str]], bool]
+) -> dict[str, str]:
+    """The layers that stay float, with the reason of each. ``drift``: with nothing float; ``enough(names)`` says
+    whether these suffice."""
     keep = {
-        name: f"no slower in float ({c['slower']:+.1%}), and nearer"
+        name: f"no slower in float ({c['slower']:+.1%}), and nearer by {c['gain']:.2g} of {drift:.2g}"
         for name, c in costs.items()
-        if c["slower"] <= NO_SLOWER and c["gain"] > 0
+        if c["slower"] <= NO_SLOWER and c["gain"] > WORTH * drift
     }
     rest = sorted(
         (n for n in costs if n not in keep), key=lambda n: -costs[n]["gain"] / max(costs[n]["slower"], NO_SLOWER)
@@ -147,7 +151,7 @@ def main() -> None:
         print(f"{len(keep)} layers float: { ({k: round(v, 4) for k, v in last.items()}) }", flush=True)
         return last["drift"] <= aim and all(figures[k] - before[k] <= a.limit for k in before)
 
-    keep = choose(costs, enough=enough)
+    keep = choose(costs, estimators[best]["drift"], enough=enough)
     enough(list(keep))
     integer, floating = fused(quantise(model, ranges, keep_float=list(keep)).SerializeToString())
     record = samples.record(mix)
