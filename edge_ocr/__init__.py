@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edge_ocr.constrain import Pattern
     from edge_ocr.errors import (
         EdgeOcrError,
         EngineError,
@@ -44,6 +45,7 @@ __all__ = [
     "ModelError",
     "ModelNotFound",
     "OCR",
+    "Pattern",
     "Point",
     "Quad",
     "Reading",
@@ -60,6 +62,7 @@ __all__ = [
 _HOME = {
     "Manifest": "manifest",
     "OCR": "reader",
+    "Pattern": "constrain",
     "list_models": "models",
     "load_image": "image",
     "load_manifest": "manifest",

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ocr.constrain import Pattern
 from edge_ocr.crop import crop_quads, is_tall
 from edge_ocr.detect import Detector
 from edge_ocr.engine import OnnxEngine
@@ -116,16 +117,29 @@ class OCR:
         """Where words are in a picture, the surest first. Raises ImageError."""
         return tuple(self._get_detector().detect(load_image(image)))
 
-    def recognize(self, crops: Sequence[ImageSource | Crop]) -> tuple[TextWord, ...]:
+    def recognize(
+        self, crops: Sequence[ImageSource | Crop], *, pattern: str | Pattern | None = None
+    ) -> tuple[TextWord, ...]:
         """What upright crops of words, or of lines, read: a word each, in their order, possibly empty. A ``Crop`` hands
-        its quad on. Raises ImageError."""
+        its quad on.
+
+        ``pattern``: a regular expression such as ``"[0-9]{2,3}[가-힣][0-9]{4}"``, or a ``Pattern`` (of a list of words,
+        for one), restricts what can be read; ``plain`` of a word then tells what would have been read without it. A
+        crop that shows nothing of the kind is read all the same, with little confidence. Raises ImageError, and
+        InputError for a pattern that cannot be used.
+        """
+        allowed = Pattern(pattern) if isinstance(pattern, str) else pattern
         if isinstance(crops, (str, bytes)) or not hasattr(crops, "__iter__"):
             raise InputError("recognize takes a list of crops; for one crop, give a list of one")
         images = [c.image if isinstance(c, Crop) else load_image(c) for c in crops]
         for n, patch in enumerate(images):
             if patch.size == 0:
                 raise ImageError(f"crop {n}: has no pixels")
-        words = self._choose([images] * len(self._recognizer_models))
+        if allowed is None:
+            words = self._choose([images] * len(self._recognizer_models))
+        else:
+            sets = [recognizer.recognize(images, pattern=allowed) for recognizer in self._get_recognizers()]
+            words = [max(readings, key=lambda w: w.confidence) for readings in zip(*sets, strict=True)]
         quads = [c.quad if isinstance(c, Crop) else None for c in crops]
         return tuple(replace(w, quad=q) for w, q in zip(words, quads, strict=True))
 

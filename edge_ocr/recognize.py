@@ -9,12 +9,13 @@ letter.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ocr.constrain import Pattern, search
 from edge_ocr.ctc import Decoded, LogProbs, beam, greedy
 from edge_ocr.engine import Engine
 from edge_ocr.errors import ModelError
@@ -55,12 +56,25 @@ class Recognizer:
         for width in self._buckets:
             self._run(np.full((1, given.height, width), given.padding, np.uint8))
 
-    def recognize(self, crops: Sequence[Image]) -> list[TextWord]:
+    def recognize(self, crops: Sequence[Image], *, pattern: Pattern | None = None) -> list[TextWord]:
         """Upright crops uint8 ``[h, w, 3]`` RGB or ``[h, w]`` grey, of any size -> a word each, in their order.
 
-        A word may be empty, and holds spaces where the crop showed several words. Its quad is None.
+        A word may be empty, and holds spaces where the crop showed several words. Its quad is None. With a ``pattern``
+        only what that allows is read, and ``plain`` tells what would have been read without; the word is empty where
+        nothing that is allowed fits. Raises InputError where pattern and crop together are too much work.
         """
-        return [self._word(lp) for lp in self.log_probs(crops)]
+        if pattern is None:
+            return [self._word(lp) for lp in self.log_probs(crops)]
+        words = []
+        for lp in self.log_probs(crops):
+            found = search(lp, pattern, width=self.manifest.decode.beam_width)
+            word = self.word_of(lp, found[0][0] if found else "")
+            words.append(replace(word, plain=self._word(lp).text))
+        return words
+
+    def word_of(self, lp: LogProbs, text: str) -> TextWord:
+        """The word that ``text`` makes of what the network said, each character as sure as the network is of it."""
+        return self._finish(_align(lp, text))
 
     def log_probs(self, crops: Sequence[Image]) -> list[LogProbs]:
         """What the network says of each crop, before any decoding."""

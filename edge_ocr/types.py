@@ -79,22 +79,25 @@ class TextCharacter:
 @dataclass(frozen=True)
 class TextWord:
     """What one region reads. ``text`` may hold spaces where a region held several words. ``confidence`` is
-    0..1; ``language`` is the recognizer that read it. ``quad`` is None for a crop recognized on its own."""
+    0..1; ``language`` is the recognizer that read it. ``quad`` is None for a crop recognized on its own. ``plain`` is
+    what was read without the pattern that ``text`` obeys, None where there was no pattern."""
 
     text: str
     confidence: float
     characters: tuple[TextCharacter, ...] = ()
     quad: Quad | None = None
     language: str = ""
+    plain: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {
+        data = {
             "quad": _quad_to_list(self.quad) if self.quad is not None else None,
             "text": self.text,
             "confidence": round(float(self.confidence), 4),
             "language": self.language,
             "characters": [c.to_dict() for c in self.characters],
         }
+        return data if self.plain is None else {**data, "plain": self.plain}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> TextWord:
@@ -105,6 +108,7 @@ class TextWord:
             characters=tuple(TextCharacter.from_dict(c) for c in data.get("characters", ())),
             quad=_quad_from_list(quad) if quad is not None else None,
             language=str(data.get("language", "")),
+            plain=str(data["plain"]) if data.get("plain") is not None else None,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pathlib
 import re
 import time
 
@@ -197,6 +198,29 @@ def test_the_plate_pattern_corrects_what_the_eye_mistook() -> None:
     lp = LogProbs(softmax(scores), charset)
     (text, _), *_ = search(lp, Pattern(r"\d{2,3}[가-힣]\d{4}"))
     assert text == want
+
+
+def test_the_reader_reads_what_is_allowed_and_says_what_it_saw(tmp_path: pathlib.Path) -> None:
+    pytest.importorskip("onnxruntime")
+    from edge_ocr import OCR, TextWord
+    from tiny import make_models
+
+    ocr = OCR(threads=1, models_dir=make_models(tmp_path))
+    crop = np.zeros((32, 64, 3), np.uint8)
+    (word,) = ocr.recognize([crop], pattern="[가-힣]{2}")
+    assert (word.text, word.plain, word.language) == ("한글", "한글 A", "ko")
+    assert [c.text for c in word.characters] == ["한", "글"]
+    assert TextWord.from_dict(word.to_dict()).plain == word.plain
+    (word,) = ocr.recognize([crop], pattern="A[B1]")
+    assert (word.text, word.plain, word.language) == ("AB", "AB", "en")  # the surer of both recognizers
+    (word,) = ocr.recognize([crop], pattern=Pattern.words(["글", "1"]))
+    assert (word.text, word.plain) == ("글", "한글 A")
+    (word,) = ocr.recognize([crop], pattern="xyz")
+    assert (word.text, word.confidence) == ("", 0.0)
+    (word,) = ocr.recognize([crop])
+    assert word.plain is None and "plain" not in word.to_dict()
+    with pytest.raises(InputError, match="not closed"):
+        ocr.recognize([crop], pattern="(")
 
 
 def test_nothing_to_read() -> None:
