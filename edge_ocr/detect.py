@@ -195,7 +195,7 @@ def decode(score: ArrayLike, geometry: ArrayLike, options: DecodeOptions) -> tup
     quads, mean, support = _merge(word, x, y, cell, value, options.edge_reach)
     high = (g.heights(quads) >= options.min_height) & (g.widths(quads) >= options.min_height / 2)
     # A network gone wild can leave tens of thousands of scraps, and suppression looks at pairs.
-    best = np.argsort(-np.where(high, support, 0), kind="stable")[: min(int(high.sum()), 4 * options.max_regions)]
+    best = np.argsort(-np.where(high, support, 0), kind="stable")[: min(int(high.sum()), 2 * options.max_regions)]
     quads, mean, support = quads[best], mean[best], support[best]
     kept = suppress(quads, support, iou=options.nms_iou, contained=options.contained)[: options.max_regions]
     return quads[kept], mean[kept]
