@@ -35,7 +35,7 @@ __all__ = ["Sweep", "choose", "main", "sweep"]
 
 AIM = {"detect": 0.05, "recognize": 0.002}
 WORTH = 0.05  # share of the drift that a layer must bring to stay float for nothing
-NO_SLOWER = 0.005  # share of the CPU time that measuring cannot tell from nothing
+NO_SLOWER = 0.01  # share of the CPU time that measuring cannot tell from nothing
 
 Inputs = Sequence[Mapping[str, NDArray[Any]]]
 

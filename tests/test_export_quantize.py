@@ -123,12 +123,8 @@ def test_a_detector_runs_in_integers_from_the_pixels_on(detector: bytes) -> None
     assert fused(int8) == (len(layers), 0)
     kinds = [n.op_type for n in proto.graph.node]
     assert "Resize" not in kinds and "Cast" not in kinds  # copied up in uint8; the pixels are the first levels
-    scale, zero = (
-        next(
-            [numpy_helper.to_array(t) for t in proto.graph.initializer if t.name == name][0] for name in ["input_scale"]
-        ),
-        next(numpy_helper.to_array(t) for t in proto.graph.initializer if t.name == "input_zero"),
-    )
+    constants = {t.name: t for t in proto.graph.initializer}
+    scale, zero = (numpy_helper.to_array(constants[name]) for name in ("input_scale", "input_zero"))
     assert (float(scale), int(zero)) == (1 / 64, 128)
     for x in (pictures(96, 128, 1, 9), pictures(64, 32, 2, 8)):
         want, got = OnnxEngine(detector).run(x), OnnxEngine(int8).run(x)
