@@ -293,27 +293,33 @@ def _keep_apart(graph: Graph) -> None:
         return
 
 
-def fused(model: bytes) -> tuple[int, int]:
-    """How many convolutions and matrix products with weights ONNX Runtime here runs in integers, and how many in
-    float."""
+def fuse(model: bytes, *, portable: bool = True) -> bytes:
+    """The graph after ONNX Runtime has merged its nodes: it loads in half the time, and only ONNX Runtime reads it.
+
+    ``portable``: without what it does for the processor at hand alone.
+    """
     import onnxruntime
 
     with tempfile.TemporaryDirectory() as work:
         path = Path(work) / "fused.onnx"
         options = onnxruntime.SessionOptions()
+        if portable:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.optimized_model_filepath = str(path)
         options.log_severity_level = 4
         onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        graph = Graph(onnx.load(path))
-    kinds = [
-        n.op_type
-        for n in graph.model.graph.node
-        if n.op_type not in ("MatMul", "FusedMatMul") or n.input[1] in graph.constants
-    ]
-    integer = sum(
-        k in ("QLinearConv", "QGemm", "QLinearMatMul", "MatMulIntegerToFloat", "DynamicQuantizeMatMul") for k in kinds
-    )
-    return integer, sum(k in ("Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul") for k in kinds)
+        return path.read_bytes()
+
+
+def fused(model: bytes) -> tuple[int, int]:
+    """How many convolutions and matrix products with weights ONNX Runtime here runs in integers, and how many in
+    float."""
+    graph = Graph(onnx.load_from_string(fuse(model, portable=False)))
+    products = ("MatMul", "FusedMatMul")
+    kinds = [n.op_type for n in graph.model.graph.node if n.op_type not in products or n.input[1] in graph.constants]
+    integer = ("QLinearConv", "QGemm", "QLinearMatMul", "MatMulIntegerToFloat", "DynamicQuantizeMatMul")
+    floating = ("Conv", "FusedConv", "Gemm", "FusedGemm", *products)
+    return sum(k in integer for k in kinds), sum(k in floating for k in kinds)
 
 
 def _pixels(graph: Graph) -> dict[str, Range]:
@@ -425,21 +431,24 @@ def quantise_folder(
     mix: Mix,
     held_out: HeldOut,
     limit: float = LIMIT,
+    merged: bool = False,
     command: str = "",
 ) -> dict[str, Any]:
     """The FP32 model in ``source`` as INT8 in ``target`` (which may be the same), if it passes the gate.
 
-    Returns a report: bytes, figures before and after, the layers that stayed float, and what it was calibrated on.
-    Raises GateError and leaves ``target`` as it was.
+    ``merged``: after ``fuse``. Returns a report: bytes, figures before and after, the layers that stayed float, and
+    what it was calibrated on. Raises GateError and leaves ``target`` as it was.
     """
     manifest = m.load_manifest(source)
     data = m.read_model_file(source, manifest)
-    if any(n.op_type == "QuantizeLinear" for n in onnx.load_from_string(data).graph.node):
+    if any(n.op_type.startswith(("QuantizeLinear", "QLinear")) for n in onnx.load_from_string(data).graph.node):
         raise ValueError(f"{source}: is quantised already; start from the FP32 model")
     samples = calibration_samples(manifest, data, ingredients, mix)
     model = prepare(data)
     ranges = ranges_of(collect(model, samples.inputs, activations(model)), plan.estimator)
     int8 = quantise(model, ranges, keep_float=list(plan.keep_float)).SerializeToString()
+    if merged:
+        int8 = fuse(int8)
     before, after = (measure(manifest, OnnxEngine(x), held_out) for x in (data, int8))
     gate(before, after, limit)
     record = samples.record(mix)
@@ -492,6 +501,7 @@ def options(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--lines", type=int, default=600, help="drawn lines that the gate measures a recognizer on")
     p.add_argument("--scenes", type=int, default=200, help="drawn scenes that the gate measures a detector on")
+    p.add_argument("--merged", action="store_true", help="nodes merged for ONNX Runtime: loads quicker, and only there")
     p.add_argument("--limit", type=float, default=LIMIT, help="how much a figure may grow")
 
 
@@ -511,6 +521,7 @@ def run(source: Path, target: Path, a: argparse.Namespace) -> dict[str, Any]:
         mix=Mix(),
         held_out=held_out,
         limit=a.limit,
+        merged=a.merged,
         command="python -m export.quantize",
     )
 
