@@ -99,8 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_common(read)
     read.add_argument("--lang", type=_languages, default=("ko", "en"), metavar="L,L",
                       help="languages to expect, the first ones first (default: ko,en)")
-    read.add_argument("--min-confidence", type=_share, default=0.0, metavar="X",
-                      help="leave out words below this confidence, 0..1 (default: 0, none)")
+    read.add_argument("--min-confidence", type=_share, default=0.3, metavar="X",
+                      help="leave out words below this confidence, 0..1 (default: 0.3; 0 leaves out none)")
     read.set_defaults(act=_read)
 
     detect = commands.add_parser(

@@ -44,8 +44,8 @@ class OCR:
 
     ``languages``: the recognizers to use, such as ``("ko", "en")``; where readings are equally sure the earlier
     language wins. ``threads``: how many threads each engine may use, and OpenCV at most (None: the processors
-    available, at most 4). ``min_confidence``: words below it are left out. ``models_dir``: a folder of models instead
-    of those in the package.
+    available, at most 4). ``min_confidence``: words below it are left out, which are mostly things that are
+    no text. ``models_dir``: a folder of models instead of those in the package.
 
     Models are found when an OCR is made, and loaded when they are first used, or by ``warm_up``. An OCR may be used
     from several threads.
@@ -62,7 +62,7 @@ class OCR:
         languages: Sequence[str] = ("ko", "en"),
         *,
         threads: int | None = None,
-        min_confidence: float = 0.0,
+        min_confidence: float = 0.3,
         models_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         if isinstance(languages, str) or not languages or not all(isinstance(code, str) for code in languages):

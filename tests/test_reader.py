@@ -30,7 +30,7 @@ from edge_ocr.manifest import (
 CHARSET = "가나다abcdefgh0123456789 "
 # What each recognizer reads from a shade, and how surely.
 SHADES = {
-    "ko": {10: ("가나", 0.9), 20: ("abc", 0.6), 30: ("123", 0.8), 40: ("ab", 0.2), 50: ("", 1.0)},
+    "ko": {10: ("가나", 0.9), 20: ("abc", 0.6), 30: ("123", 0.8), 40: ("ab", 0.35), 50: ("", 1.0)},
     "en": {10: ("ef", 0.99), 20: ("abd", 0.9), 30: ("128", 0.7), 40: ("gh", 0.4), 50: ("h", 0.9)},
 }
 
