@@ -13,8 +13,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edge_ocr.capture import Capture
     from edge_ocr.constrain import Pattern
     from edge_ocr.errors import (
+        CaptureError,
         EdgeOcrError,
         EngineError,
         ImageError,
@@ -27,16 +29,22 @@ if TYPE_CHECKING:
     from edge_ocr.image import load_image
     from edge_ocr.manifest import Manifest, load_manifest
     from edge_ocr.models import list_models
+    from edge_ocr.quality import Hint, Quality
     from edge_ocr.reader import OCR
+    from edge_ocr.stream import Event, Seen, Stream, Track
     from edge_ocr.types import Crop, Frame, Point, Quad, Reading, Region, TextCharacter, TextLine, TextWord
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Capture",
+    "CaptureError",
     "Crop",
     "EdgeOcrError",
     "EngineError",
+    "Event",
     "Frame",
+    "Hint",
     "ImageError",
     "InputError",
     "IntegrityError",
@@ -48,11 +56,15 @@ __all__ = [
     "Pattern",
     "Point",
     "Quad",
+    "Quality",
     "Reading",
     "Region",
+    "Seen",
+    "Stream",
     "TextCharacter",
     "TextLine",
     "TextWord",
+    "Track",
     "list_models",
     "load_image",
     "load_manifest",
@@ -60,8 +72,15 @@ __all__ = [
 
 # where each name of __all__ is defined, for what is not in errors or types
 _HOME = {
+    "Capture": "capture",
+    "Event": "stream",
+    "Hint": "quality",
     "Manifest": "manifest",
     "OCR": "reader",
+    "Quality": "quality",
+    "Seen": "stream",
+    "Stream": "stream",
+    "Track": "stream",
     "Pattern": "constrain",
     "list_models": "models",
     "load_image": "image",
@@ -74,8 +93,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    if name == "OCR":
-        # its modules import cv2 as they load; a missing one is better told by this
+    if _HOME.get(name) in ("capture", "quality", "reader", "stream"):
+        # their modules import cv2 as they load; a missing one is better told by this
         importlib.import_module(f"{__name__}.image").opencv()
     home = _HOME.get(name) or ("errors" if name.endswith("Error") or name == "ModelNotFound" else "types")
     value = getattr(importlib.import_module(f"{__name__}.{home}"), name)

@@ -30,9 +30,9 @@ Image = NDArray[np.uint8]
 PATCH = 32
 _WIDEST = 8 * PATCH  # of a longer text only the middle is looked at
 _FRAME = 480  # a frame's longer side when it is looked at as a whole
-_STEEP = 0.95  # so many of the differences between neighbours are smaller than those that tell of sharpness
+_STEEP = 0.98  # so many of the differences between neighbours are smaller than those that tell of sharpness
 _STEEP_FRAME = 0.995  # the same in a whole frame, most of which is even
-_CRISP = 0.3  # a crisp edge, smoothed as here, rises by this share of the contrast from pixel to pixel
+_CRISP = 0.33  # a crisp edge, smoothed as here, rises by this share of the contrast from pixel to pixel
 _FLAT = 24.0  # grey levels: with less contrast nothing can be said about sharpness
 _SATURATED = 250
 _BURNT = 0.25  # where this share of a text is saturated, its brightness is no longer known
@@ -85,7 +85,7 @@ class Quality:
     @property
     def fitness(self) -> float:
         """One figure to compare frames of the same text by: 1 is perfect, above 0."""
-        sharp = (1 - self.blur) * (1 - max(self.motion - 0.25, 0))  # letters alone have up to a quarter
+        sharp = (1 - self.blur) * (1 - 0.8 * max(self.motion - 0.3, 0))  # letters alone have nearly 0.3
         lit = (1 - self.glare) * (1 - max(self.dark - 0.5, 0)) * (1 - max(self.over_exposed - 0.5, 0))
         seen = (1 - self.too_far) * (1 - 0.5 * self.tilted) * (1 - 0.5 * self.cut)
         return max(sharp * lit * seen, 1e-3)

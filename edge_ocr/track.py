@@ -156,11 +156,14 @@ def _corners(small: Image, quads: g.Array) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Change:
-    """What is new since the last detection: ``uncovered``, the share of the frame that came into view; ``altered``, in
-    parts of the range of grey, by how much the most altered spot differs."""
+    """What is new since the last detection: ``uncovered``, the share of the frame that came into view; ``altered``, by
+    how much the most altered spot differs, in parts of the range of grey; ``overall``, by how much all do, in standard
+    deviations (another scene: about 1); ``sharper``, by which factor neighbouring pixels differ more than they did."""
 
     uncovered: float
     altered: float
+    overall: float
+    sharper: float
 
 
 class Scene:
@@ -168,6 +171,7 @@ class Scene:
 
     def __init__(self, small: Image, scale: float) -> None:
         self._thumb = _thumbnail(small)
+        self._sharp = _detail(small)
         self._unit = self._thumb.shape[1] / small.shape[1] * scale  # thumbnail pixels per frame pixel
         self._moved = np.eye(3)
 
@@ -180,7 +184,7 @@ class Scene:
         """How a later frame differs from it, apart from the view's motion and the light."""
         now = _thumbnail(small)
         if now.shape != self._thumb.shape:
-            return Change(1.0, 1.0)
+            return Change(1.0, 1.0, 1.0, 1.0)
         h, w = now.shape
         unit = np.diag([self._unit, self._unit, 1.0])
         half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
@@ -190,13 +194,28 @@ class Scene:
         mask = warp(np.ones((h, w), np.float32), matrix[:2], (w, h), flags=cv2.INTER_LINEAR)
         seen = mask > 0.99
         if seen.mean() < 0.2:
-            return Change(float(1 - seen.mean()), 1.0)
+            return Change(float(1 - seen.mean()), 1.0, 1.0, 1.0)
         one, other = now[seen], old[seen]
         spread = float(one.std()), float(other.std())
         gain = np.clip(spread[0] / spread[1], 0.5, 2.0) if min(spread) > 2 else 1.0
         gap = np.where(seen, np.abs(now - one.mean() - gain * (old - other.mean())), 0.0)
         blocks = cv2.blur(gap.astype(np.float32), (_BLOCK, _BLOCK))
-        return Change(float(1 - seen.mean()), float(np.asarray(blocks).max()) / 255)
+        return Change(
+            uncovered=float(1 - seen.mean()),
+            altered=float(np.asarray(blocks).max()) / 255,
+            overall=float(gap[seen].mean()) / max(spread[0], spread[1], 4.0),
+            sharper=_detail(small) / max(self._sharp, 1e-6),
+        )
+
+
+def _detail(small: Image) -> float:
+    """How much a grey frame's neighbouring pixels differ, root mean square, in parts of its contrast. (The plain mean
+    would not do: a blurred edge rises less steeply, but by as much in all.)"""
+    if small.shape[1] < 2:
+        return 0.0
+    steps = float(cv2.norm(small[:, 1:], small[:, :-1], cv2.NORM_L2))
+    spread: Any = cv2.meanStdDev(small)[1]
+    return steps / max(float(spread[0][0]), 4.0) / float(np.sqrt(small.size))
 
 
 def _thumbnail(small: Image) -> NDArray[np.float32]:

@@ -169,7 +169,13 @@ def test_scene_sees_what_comes_into_view_and_what_changes() -> None:
     altered = fresh.change(small_grey(frame)[0])
     assert altered.altered > 0.15
     assert altered.uncovered == 0
-    assert fresh.change(small_grey(look(world(7), camera((0, 0))))[0]).altered > 0.3  # another place
+    assert altered.overall < 0.3
+    other = fresh.change(small_grey(look(world(7), camera((0, 0))))[0])  # another place
+    assert other.altered > 0.3
+    assert other.overall > 0.8
+    soft = small_grey(np.asarray(cv2.GaussianBlur(look(big, camera((0, 0))), (0, 0), 4)))[0]
+    assert fresh.change(soft).sharper < 0.7
+    assert Scene(soft, scale).change(first).sharper > 1.4
 
 
 def test_scene_of_another_shape_or_far_away() -> None:

@@ -1,0 +1,532 @@
+"""Frames to events: a text appears, is updated, is stable, is lost; each is told once, not once a frame.
+
+Texts are detected when the view's motion or a change in it asks for that, followed in between (``track``), read when
+nothing is known of them yet, when they are sharper than before, or when their reading is unsure, and what was read is
+voted on (``vote``). Time is that of the frames, never the machine's, so the same file gives the same events.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ocr import geometry as g
+from edge_ocr.capture import Capture
+from edge_ocr.crop import crop_quad
+from edge_ocr.errors import InputError
+from edge_ocr.image import load_image
+from edge_ocr.manifest import QualityLimits
+from edge_ocr.preprocess import resize
+from edge_ocr.quality import Hint, Quality, assess_frame, assess_patch, hints, patches
+from edge_ocr.track import Change, Flow, Match, Motion, Scene, match, small_grey
+from edge_ocr.types import Crop, Frame, Quad, Region, TextWord
+from edge_ocr.vote import Votes
+
+__all__ = ["Best", "Event", "Reader", "Seen", "Stream", "Track"]
+
+Image = NDArray[np.uint8]
+
+# When to detect: seconds of the frames' time.
+_SOONEST = 0.1  # not twice within this time, unless the scene was cut
+_LATEST = 1.0  # and at least so often, for what comes up slowly
+_SETTLING = 0.4  # so long a fast motion, whose blur nobody can read, may put it off
+_UNCOVERED = 0.12  # this share of the frame came into view
+_ALTERED = 0.10  # or a spot of it differs by this much of the range of grey
+_CUT = 0.6  # all of it by so many standard deviations: another scene
+_SHARPENED = 1.3  # or it got into focus
+_FAST = 0.04  # of the frame's longer side, from one frame to the next
+
+# When to read.
+_READS = 8  # texts a frame at most, so that no frame takes much longer than others
+_GAP = 0.06  # seconds between readings of one text: neighbouring frames make the same mistakes
+_LOOK = 0.1  # seconds between looks at a text that is settled, in case it is sharper or has changed
+_AGAIN = 0.3  # seconds between readings of one that is settled but unsure, or that cannot be read
+_SHARPER = 1.15  # a text is read again when it is better to see by this factor than it ever was
+_WORTH = 0.6  # a frame is worth a reading from this share of the best fitness
+_PATIENCE = 12  # unsure readings in a row, from then on only every _AGAIN seconds
+_CHANGED = 0.9  # a spot that differs by so many standard deviations from the patch read last may be other text
+
+# When a text is told.
+_VOTES = 3  # readings that a stable text needs
+_SETTLED = 0.5  # and the share of the votes that its weakest character has
+_CLEAR = 0.3  # and the fitness of its best frame, unless it was read often: blur gives the same mistakes again
+_SURE = 0.85  # a confidence with which it need not be read again
+_DROPS = 2  # detections that must miss a text before it is lost
+_PIECES = 3  # detections in a row that find a text in pieces, or as part of a larger one, until that is believed
+
+
+@dataclass(frozen=True, eq=False)
+class Best:
+    """The frame in which a text was best to see: its number, seconds, how fit it was (0..1), and the text's crop with
+    a margin, uint8 ``[h, w, 3]``, with its quad there."""
+
+    frame: int
+    seconds: float
+    fitness: float
+    crop: Crop
+
+
+@dataclass(frozen=True, eq=False)
+class Event:
+    """``event`` is "appeared" (a text is read for the first time), "updated" (its reading changed), "stable" (told
+    once, when the readings agree) or "lost". ``track`` numbers texts from 1 on, ``frame`` the frames taken from the
+    source from 0 on; ``ms`` is the frame's time since the first one. ``quad`` is in frame pixels."""
+
+    event: str
+    track: int
+    frame: int
+    ms: float
+    text: str
+    confidence: float
+    quad: Quad
+    hints: tuple[Hint, ...] = ()
+    best: Best | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "event": self.event,
+            "track": self.track,
+            "frame": self.frame,
+            "ms": round(self.ms, 1),
+            "text": self.text,
+            "confidence": round(self.confidence, 4),
+            "quad": [[round(x, 2), round(y, 2)] for x, y in self.quad],
+            "hints": [hint.to_dict() for hint in self.hints],
+        }
+
+
+@dataclass(frozen=True)
+class Track:
+    """A text as it stands in one frame. ``text`` is what was told of it last, empty before it appeared; ``stable``
+    whether that is settled; ``quality`` the figures when it was looked at last."""
+
+    track: int
+    quad: Quad
+    text: str
+    confidence: float
+    stable: bool
+    quality: Quality | None
+    hints: tuple[Hint, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """One frame and what came of it: the upright ``image``, its number among the frames taken, seconds since the
+    first one, the events that it gave, all texts in it, hints for the user (of the frame where it shows no text),
+    whether it was detected in, how many texts were read in it, milliseconds by stage, and how many frames the source
+    has dropped so far."""
+
+    image: Image
+    frame: int
+    seconds: float
+    events: tuple[Event, ...]
+    tracks: tuple[Track, ...]
+    hints: tuple[Hint, ...]
+    detected: bool
+    reads: int
+    ms: dict[str, float]
+    dropped: int
+
+
+@dataclass(eq=False)
+class _Text:
+    """A followed text."""
+
+    track: int
+    quad: g.Array
+    missed: float = 0.0  # since when, if it is missing
+    misses: int = 0
+    left: float = np.inf  # since when it is outside the view
+    pieces: int = 0
+    votes: Votes = field(default_factory=Votes)
+    told: str = ""
+    stable: bool = False
+    quality: Quality | None = None
+    fittest: float = 0.0  # best fitness of any reading
+    looked: float = -1e9
+    read: float = -1e9
+    reads: int = 0
+    last: str = ""  # what the last reading was
+    look: NDArray[np.float32] | None = None  # the patch that was read last, normalised
+    best: Best | None = None
+
+
+class Reader(Protocol):
+    """What a stream needs of an ``OCR``."""
+
+    @property
+    def quality(self) -> QualityLimits | None: ...
+    def detect(self, image: Image, /) -> Sequence[Region]: ...
+    def read_regions(self, image: Image, regions: Sequence[Region], /) -> Sequence[TextWord]: ...
+
+
+class Stream:
+    """Reads text from moving pictures: ``for event in Stream(ocr, source)``.
+
+    ``source``: whatever ``Capture`` takes (a camera's number, a file, an address), or any iterable of ``Frame``.
+    ``roi``: (x0, y0, x1, y1) frame pixels; text whose middle lies outside is left alone. ``min_height``: lower text
+    is left alone, frame pixels. ``min_confidence``: readings below it are not told. ``lost_after``: seconds after
+    which a text that is not found again is lost; until then it keeps its number. ``language``: of the hints, "en" or
+    "ko".
+
+    ``frames()`` gives each frame with everything that is known of it instead; ``process`` takes frames one at a time.
+    Live sources drop frames so that the delay does not grow (``Capture``); files are read whole.
+
+    Raises InputError for arguments that cannot be, and what ``Capture`` raises.
+    """
+
+    def __init__(
+        self,
+        ocr: Reader,
+        source: str | int | os.PathLike[str] | Iterable[Frame] = (),
+        *,
+        roi: Sequence[float] | None = None,
+        min_height: float = 0.0,
+        min_confidence: float = 0.3,
+        lost_after: float = 1.0,
+        language: str = "en",
+    ) -> None:
+        if roi is not None:
+            roi = tuple(float(v) for v in roi)
+            if len(roi) != 4 or not np.isfinite(roi).all() or roi[2] - roi[0] < 1 or roi[3] - roi[1] < 1:
+                raise InputError(f"roi: expected (x0, y0, x1, y1) with x0 < x1 and y0 < y1, found {roi!r}")
+        for name, value, high in (
+            ("min_height", min_height, 1e6), ("min_confidence", min_confidence, 1), ("lost_after", lost_after, 1e6),
+        ):
+            if not 0 <= value <= high:
+                raise InputError(f"{name}: expected a number in 0..{high:g}, found {value!r}")
+        hints(Quality(), None, language=language)
+        self.source = source
+        self.roi = roi
+        self.min_height = float(min_height)
+        self.min_confidence = float(min_confidence)
+        self.lost_after = float(lost_after)
+        self.language = language
+        self._ocr = ocr
+        self._limits = ocr.quality
+        self._flow = Flow()
+        self._scene: Scene | None = None
+        self._texts: list[_Text] = []
+        self._next = 1
+        self._frame = -1
+        self._first = 0.0
+        self._now = 0.0
+        self._detected = -1e9
+        self._size = (0, 0)
+        self._frame_hints: tuple[Hint, ...] = ()
+
+    # -- sources ---------------------------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Event]:
+        """The events of the source's frames, and at its end "lost" for each text that was still there."""
+        for seen in self.frames():
+            yield from seen.events
+        yield from self.close()
+
+    def frames(self) -> Iterator[Seen]:
+        """Each frame of the source with what came of it. The source is closed when it ends, or when the caller
+        stops."""
+        source = self.source
+        if isinstance(source, (str, int, os.PathLike)):
+            with Capture(source) as opened:
+                yield from self._each(opened)
+        else:
+            yield from self._each(source)
+
+    def _each(self, source: Iterable[Frame]) -> Iterator[Seen]:
+        for frame in source:
+            yield self.process(frame, dropped=int(getattr(source, "dropped", 0)))
+
+    def close(self) -> tuple[Event, ...]:
+        """Ends all texts: "lost" for each that was told."""
+        events = [self._event("lost", text) for text in self._texts if text.told]
+        self._texts = []
+        return tuple(events)
+
+    # -- one frame -------------------------------------------------------------------------------------------------
+
+    def process(self, frame: Frame, *, dropped: int = 0) -> Seen:
+        """Takes the next frame. Its timestamp counts if it is later than the last one's; else a millisecond after
+        that does. Raises ImageError."""
+        start = time.perf_counter()
+        image = load_image(frame)
+        self._frame += 1
+        if self._frame == 0:
+            self._first = self._now = frame.timestamp
+        else:
+            self._now = max(frame.timestamp, self._now + 1e-3)
+        spent: dict[str, float] = {}
+        events: list[Event] = []
+        if image.shape[:2] != self._size:
+            events.extend(self.close())
+            self._size = (image.shape[0], image.shape[1])
+            self._flow, self._scene = Flow(), None
+
+        small, scale = small_grey(image)
+        motion = self._flow.step(small, scale, np.array([text.quad for text in self._texts]))
+        self._follow(motion)
+        detect = self._wants_detection(small, motion)
+        spent["track"] = _lap(start)
+
+        lap = time.perf_counter()
+        if detect:
+            events.extend(self._detect(image, small, scale))
+        events.extend(self._drop())
+        spent["detect"] = _lap(lap)
+
+        lap = time.perf_counter()
+        looked = self._look(image)
+        if detect:
+            self._frame_hints = ()
+            if not looked:
+                self._frame_hints = hints(assess_frame(small), self._limits, language=self.language)
+        spent["quality"] = _lap(lap)
+
+        lap = time.perf_counter()
+        chosen = self._choose(looked)
+        events.extend(self._read(image, chosen))
+        spent["read"] = _lap(lap)
+        spent["total"] = _lap(start)
+        tracks = tuple(self._track(text) for text in self._texts if self._visible(text))
+        told = {hint.kind: hint for track in tracks for hint in track.hints}
+        return Seen(
+            image=image,
+            frame=self._frame,
+            seconds=self._now - self._first,
+            events=tuple(events),
+            tracks=tracks,
+            hints=tuple(told.values()) if tracks else self._frame_hints,
+            detected=detect,
+            reads=len(chosen),
+            ms=spent,
+            dropped=dropped,
+        )
+
+    # -- where texts are -------------------------------------------------------------------------------------------
+
+    def _follow(self, motion: Motion) -> None:
+        if self._scene is not None:
+            self._scene.move(motion)
+        if self._texts:
+            quads, _ = motion.follow(np.array([text.quad for text in self._texts]))
+            for text, quad in zip(self._texts, quads, strict=True):
+                text.quad = quad
+
+    def _wants_detection(self, small: Image, motion: Motion) -> bool:
+        since = self._now - self._detected
+        if self._scene is None or since >= _LATEST:
+            return True
+        change = self._scene.change(small)
+        if change.overall >= _CUT:
+            return True
+        if since < _SOONEST - 1e-6:
+            return False
+        if motion.shift() > _FAST * max(self._size) and since < _SETTLING:
+            return False
+        return self._asks(change)
+
+    def _asks(self, change: Change) -> bool:
+        unsettled = any(text.misses or text.pieces for text in self._texts)
+        other = change.uncovered >= _UNCOVERED or change.altered >= _ALTERED
+        return unsettled or other or change.sharper >= _SHARPENED
+
+    def _detect(self, image: Image, small: Image, scale: float) -> list[Event]:
+        self._detected = self._now
+        self._scene = Scene(small, scale)
+        x0, y0, x1, y1 = self._window()
+        if x1 <= x0 or y1 <= y0:
+            return []
+        regions = self._ocr.detect(np.ascontiguousarray(image[y0:y1, x0:x1]))
+        found = np.array([r.quad for r in regions], np.float64).reshape(-1, 4, 2) + (x0, y0)
+        found = found[g.heights(found) >= self.min_height]
+        which = match(np.array([text.quad for text in self._texts]), found)
+        return self._settle(which, found)
+
+    def _window(self) -> tuple[int, int, int, int]:
+        """What of the frame is looked at: the region of interest, in whole pixels inside the frame."""
+        h, w = self._size
+        if self.roi is None:
+            return 0, 0, w, h
+        x0, y0, x1, y1 = (round(v) for v in self.roi)
+        return max(x0, 0), max(y0, 0), min(x1, w), min(y1, h)
+
+    def _settle(self, which: Match, found: g.Array) -> list[Event]:
+        """Brings the texts in line with what a detection found."""
+        known = dict(which.pairs)
+        pieces: dict[int, list[int]] = {}
+        for i, j in which.fragments:
+            pieces.setdefault(i, []).append(j)
+        new = list(which.new)
+        gone: list[_Text] = []
+        for i, text in enumerate(self._texts):
+            if i in known:
+                # The flow is steadier than the detector, which is right in the mean: they share.
+                text.quad = 0.5 * (text.quad + found[known[i]])
+                text.misses, text.pieces = 0, 0
+            elif i in pieces:
+                text.misses = 0
+                text.pieces += 1
+                if text.pieces >= _PIECES:
+                    gone.append(text)
+                    new += [j for j in pieces[i] if j not in new]
+            else:
+                text.missed = text.missed if text.misses else self._now
+                text.misses += 1
+        events = [self._event("lost", text) for text in gone if text.told]
+        self._texts = [text for text in self._texts if text not in gone]
+        for j in sorted(new):
+            self._texts.append(_Text(self._next, found[j]))
+            self._next += 1
+        return events
+
+    def _drop(self) -> list[Event]:
+        """Ends texts that two detections missed, or that are outside the view, for long enough."""
+        events = []
+        for text in list(self._texts):
+            text.left = min(text.left, self._now) if self._outside(text) else np.inf
+            missed = text.misses >= _DROPS and self._now - text.missed >= self.lost_after - 1e-6
+            if missed or self._now - text.left >= self.lost_after - 1e-6:
+                self._texts.remove(text)
+                if text.told:
+                    events.append(self._event("lost", text))
+        return events
+
+    def _outside(self, text: _Text) -> bool:
+        x, y = text.quad.mean(0)
+        x0, y0, x1, y1 = self._window()
+        return not (x0 <= x <= x1 and y0 <= y <= y1)
+
+    def _visible(self, text: _Text) -> bool:
+        return text.misses == 0 and not self._outside(text)
+
+    # -- what they read --------------------------------------------------------------------------------------------
+
+    def _look(self, image: Image) -> list[tuple[_Text, Image]]:
+        """The texts that may be read in this frame, with their patches; their figures are renewed. Those read
+        a moment ago are left alone."""
+        looked = [
+            text for text in self._texts
+            if self._visible(text) and self._now - text.looked >= (_LOOK if text.stable else _GAP) - 1e-6
+        ]
+        found = patches(image, np.array([text.quad for text in looked]))
+        for text, patch in zip(looked, found, strict=True):
+            height = self._limits.height if self._limits is not None else 24
+            text.quality = assess_patch(patch, text.quad, self._size, height=height)
+            text.looked = self._now
+            fitness = text.quality.fitness
+            if text.best is None or fitness > text.best.fitness:
+                crop = crop_quad(image, text.quad, height=64, margin=0.15)
+                text.best = Best(self._frame, self._now - self._first, fitness, crop)
+        return list(zip(looked, found, strict=True))
+
+    def _choose(self, looked: list[tuple[_Text, Image]]) -> list[tuple[_Text, Image]]:
+        """Those worth a reading now, the least known first, at most _READS."""
+        worth = [(text, patch) for text, patch in looked if self._wants_reading(text, patch)]
+        worth.sort(key=lambda pair: (pair[0].stable, pair[0].reads, pair[0].track))
+        return worth[:_READS]
+
+    def _wants_reading(self, text: _Text, patch: Image) -> bool:
+        if text.reads == 0:
+            return True
+        assert text.quality is not None  # it was looked at
+        fitness, since = text.quality.fitness, self._now - text.read
+        if fitness >= _SHARPER * text.fittest:
+            return True
+        if fitness < _WORTH * text.fittest:
+            return False
+        empty = text.reads >= _VOTES and not text.votes.result.text
+        if text.stable or empty or text.reads >= _PATIENCE:
+            if since < _AGAIN - 1e-6:
+                return False
+            unsure = not text.stable or text.votes.result.confidence < _SURE or text.last != text.told
+            return (unsure and text.reads < 4 * _PATIENCE) or _difference(text.look, patch) > _CHANGED
+        return True
+
+    def _read(self, image: Image, chosen: list[tuple[_Text, Image]]) -> list[Event]:
+        if not chosen:
+            return []
+        regions = [Region(_quad(text.quad), 1.0) for text, _ in chosen]
+        events: list[Event] = []
+        for (text, patch), word in zip(chosen, self._ocr.read_regions(image, regions), strict=True):
+            events.extend(self._vote(text, word, patch, image))
+        return events
+
+    def _vote(self, text: _Text, word: TextWord, patch: Image, image: Image) -> list[Event]:
+        """Counts one more reading; what is to be told of it."""
+        assert text.quality is not None
+        fitness = text.quality.fitness
+        text.reads += 1
+        text.read = self._now
+        text.last = word.text
+        text.look = _normal(patch)
+        text.fittest = max(text.fittest, fitness)
+        # Squared: frames that are hard to read are wrong together, not each in its own way.
+        said = text.votes.add(word, fitness**2)
+        if not said.text or said.confidence < self.min_confidence:
+            return []
+        clear = text.fittest >= _CLEAR or text.reads >= _PATIENCE
+        settled = clear and said.readings >= _VOTES and said.agreeing >= 2 and said.weakest >= _SETTLED
+        events = []
+        if not text.told:
+            text.told = said.text
+            events.append(self._event("appeared", text))
+        elif said.text != text.told and (settled or not text.stable):
+            text.told = said.text
+            events.append(self._event("updated", text))
+        if settled and not text.stable:
+            text.stable = True
+            events.append(self._event("stable", text))
+        return events
+
+    # -- telling ---------------------------------------------------------------------------------------------------
+
+    def _hints(self, text: _Text) -> tuple[Hint, ...]:
+        return hints(text.quality, self._limits, language=self.language) if text.quality is not None else ()
+
+    def _event(self, kind: str, text: _Text) -> Event:
+        return Event(
+            event=kind,
+            track=text.track,
+            frame=self._frame,
+            ms=1000 * (self._now - self._first),
+            text=text.told,
+            confidence=text.votes.result.confidence,
+            quad=_quad(text.quad),
+            hints=self._hints(text) if kind != "lost" else (),
+            best=text.best,
+        )
+
+    def _track(self, text: _Text) -> Track:
+        confidence = text.votes.result.confidence
+        return Track(
+            text.track, _quad(text.quad), text.told, confidence, text.stable, text.quality, self._hints(text)
+        )
+
+
+def _lap(start: float) -> float:
+    return 1000 * (time.perf_counter() - start)
+
+
+def _quad(points: g.Array) -> Quad:
+    a, b, c, d = points.tolist()
+    return ((a[0], a[1]), (b[0], b[1]), (c[0], c[1]), (d[0], d[1]))
+
+
+def _normal(patch: Image) -> NDArray[np.float32]:
+    """What a patch looks like from afar: f32 ``[8, 32]`` of mean 0 and standard deviation 1."""
+    small = resize(patch, (8, 32)).astype(np.float32)
+    return np.asarray((small - small.mean()) / max(float(small.std()), 1.0), np.float32)
+
+
+def _difference(look: NDArray[np.float32] | None, patch: Image) -> float:
+    """By how much the most different spot of a patch, half its height wide, differs from an earlier look."""
+    if look is None:
+        return float("inf")
+    return float(np.asarray(cv2.blur(np.abs(look - _normal(patch)), (4, 4))).max())

@@ -1,0 +1,272 @@
+"""The stream on drawn films: what is told, when, and how often the costly stages are asked."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections import Counter
+from typing import Any
+
+import cv2
+import numpy as np
+import plates
+import pytest
+import tiny
+from numpy.typing import NDArray
+from plates import PlateReader, film, ground, put
+
+from edge_ocr.errors import InputError
+from edge_ocr.reader import OCR
+from edge_ocr.stream import Event, Seen, Stream
+from edge_ocr.types import Frame
+
+Image = NDArray[np.uint8]
+
+
+def events(frames: list[Frame], reader: PlateReader | None = None, **options: Any) -> list[Event]:
+    return list(Stream(reader or PlateReader(), frames, **options))
+
+
+def told(found: list[Event]) -> list[tuple[str, int, str]]:
+    return [(e.event, e.track, e.text) for e in found]
+
+
+def run(frames: list[Frame], reader: PlateReader | None = None, **options: Any) -> list[Seen]:
+    return list(Stream(reader or PlateReader(), frames, **options).frames())
+
+
+def blurred(image: Image, sigma: float) -> Image:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
+
+
+def pan(count: int, step: tuple[float, float], texts: dict[str, tuple[int, int]]) -> list[Image]:
+    """A window of 480 x 640 that moves over a world with plates."""
+    world = ground((800, 1600))
+    for text, (x, y) in texts.items():
+        world = put(world, text, x, y)
+    return [
+        world[round(100 + k * step[1]) :, round(100 + k * step[0]) :][:480, :640].copy() for k in range(count)
+    ]
+
+
+def test_a_text_is_told_once() -> None:
+    reader = PlateReader()
+    with_plate, without = put(ground(), "3141", 200, 150), ground()
+    found = events(film([with_plate] * 60 + [without] * 60), reader)
+    assert told(found) == [("appeared", 1, "3141"), ("stable", 1, "3141"), ("lost", 1, "3141")]
+    assert found[0].frame == 0
+    assert 0 < found[1].frame <= 10
+    assert 60 + 25 <= found[2].frame <= 60 + 66  # a second, and the two detections that miss it
+    assert found[2].ms == pytest.approx(found[2].frame / 30 * 1000)
+    assert np.abs(np.array(found[1].quad).min(0) - [200, 150]).max() < 2
+    assert found[1].confidence > 0.9
+
+
+def test_a_still_view_costs_little() -> None:
+    reader = PlateReader()
+    run(film([put(ground(), "3141", 200, 150)] * 90), reader)
+    assert reader.detections == 3  # one a second
+    assert reader.readings <= 4  # until it is stable, and never again
+
+
+def test_every_text_of_a_moving_view_keeps_its_track() -> None:
+    texts = {"12345": (260, 200), "678": (560, 330), "9012": (380, 470)}
+    images = pan(80, (3.0, 0.8), texts)
+    reader = PlateReader()
+    seen = run(film(images), reader)
+    found = [e for s in seen for e in s.events]
+    stable = [e for e in found if e.event == "stable"]
+    assert sorted(e.text for e in stable) == sorted(texts)
+    assert not [e for e in found if e.event == "updated"]
+    number = {e.text: e.track for e in stable}
+    for s in seen:
+        for text, (x, y) in texts.items():
+            at = np.array([x - round(100 + s.frame * 3.0), y - round(100 + s.frame * 0.8)])
+            wide = plates.plate(text).shape[1]
+            if at[0] < 4 or at[0] + wide > 636 or at[1] < 4 or s.frame == 0:
+                continue
+            (track,) = [t for t in s.tracks if t.track == number[text]]
+            assert np.abs(np.array(track.quad)[0] - at).max() < 4
+    assert reader.detections < 30
+    assert reader.readings < 25
+
+
+def test_it_asks_for_a_detection_when_something_new_comes() -> None:
+    scene = ground()
+    images = [scene] * 20 + [put(scene, "2718", 300, 200)] * 20
+    seen = run(film(images))
+    assert [s.frame for s in seen if s.detected] == [0, 20]
+    assert [t.text for t in seen[20].tracks] == ["2718"]
+
+
+def test_a_cut_is_noticed_at_once() -> None:
+    # two frames after a detection, sooner than a detection is due
+    images = [put(ground(seed=1), "111", 100, 100)] * 2 + [put(ground(seed=2), "222", 300, 300)] * 10
+    seen = run(film(images))
+    assert seen[2].detected
+    assert "222" in [t.text for t in seen[2].tracks]
+
+
+def test_a_fast_pan_waits_until_it_can_be_read() -> None:
+    slow, fast = pan(24, (2, 0), {}), pan(12, (60, 0), {})
+    assert sum(s.detected for s in run(film(slow))) <= 4
+    seen = run(film(fast))
+    assert [s.frame for s in seen if s.detected][:1] == [0]
+    assert not any(s.detected for s in seen[1:6])  # at the fourth frame more than an eighth is new
+
+
+def test_a_view_that_gets_into_focus_is_detected_in() -> None:
+    sharp = put(ground(), "50505", 200, 150)
+    seen = run(film([blurred(sharp, 5.0)] * 12 + [sharp] * 12))
+    assert [s.frame for s in seen if s.detected] == [0, 12]
+    assert told([e for s in seen for e in s.events]) == [("appeared", 1, "50505"), ("stable", 1, "50505")]
+
+
+def test_a_reading_is_corrected_by_later_frames() -> None:
+    good = put(ground(), "50505", 200, 150)
+    glint = good.copy()
+    glint[154:178, 204:220] += 10  # the first 5 (100) is between 5 and 6 now, and read as 6, unsurely
+    found = events(film([glint] * 4 + [good] * 20))
+    assert told(found) == [
+        ("appeared", 1, "60505"), ("updated", 1, "50505"), ("stable", 1, "50505"), ("lost", 1, "50505")
+    ]
+
+
+def test_the_best_frame_is_the_sharpest() -> None:
+    sharp = put(ground(), "1234", 200, 150)
+    images = [blurred(sharp, 2.5), blurred(sharp, 1.5), sharp, blurred(sharp, 1.5), blurred(sharp, 2.5)]
+    best = events(film([image for image in images for _ in range(3)]))[-1].best
+    assert best is not None
+    assert 6 <= best.frame < 9
+    assert best.seconds == pytest.approx(best.frame / 30)
+
+
+def test_a_text_that_is_hidden_for_a_moment_keeps_its_number() -> None:
+    image, hidden = put(ground(), "777", 200, 150), ground()
+    found = events(film([image] * 30 + [hidden] * 15 + [image] * 30))
+    assert told(found) == [("appeared", 1, "777"), ("stable", 1, "777"), ("lost", 1, "777")]
+    assert found[-1].frame == 74  # only at the end
+
+
+def test_a_counter_that_changes_is_updated() -> None:
+    images = [put(ground(), "0590", 200, 150)] * 45 + [put(ground(), "0610", 200, 150)] * 75
+    found = events(film(images))
+    assert told(found)[:2] == [("appeared", 1, "0590"), ("stable", 1, "0590")]
+    assert told(found)[-1] == ("lost", 1, "0610")
+    assert ("updated", 1, "0610") in told(found)
+    assert sum(e.event == "updated" for e in found) == 1
+
+
+def test_the_same_film_gives_the_same_events() -> None:
+    rng = np.random.default_rng(4)
+    images = pan(50, (4, 1), {"12345": (260, 200), "678": (560, 330)})
+    frames = film([np.clip(i + rng.normal(0, 6, i.shape), 0, 255).astype(np.uint8) for i in images])
+    one, other = ([e.to_dict() for e in events(frames)] for _ in range(2))
+    assert one == other
+    assert one
+
+
+def test_many_texts_are_read_a_few_at_a_time() -> None:
+    image = ground()
+    for k in range(20):
+        image = put(image, str(1000 + k), 40 + 150 * (k % 4), 40 + 80 * (k // 4))
+    seen = run(film([image] * 12))
+    assert max(s.reads for s in seen) == 8
+    appeared = [e.text for s in seen for e in s.events if e.event == "appeared"]
+    assert sorted(appeared) == [str(1000 + k) for k in range(20)]
+
+
+def test_region_of_interest_and_least_height() -> None:
+    image = put(put(ground(), "111", 50, 50), "222", 400, 300)
+    for roi, expected in (((0, 0, 320, 480), "111"), ((320.4, 200, 9999, 9999), "222")):
+        found = events(film([image] * 10), roi=roi)
+        assert {e.text for e in found} == {expected}
+        (first,) = {np.array(e.quad).min(0).round().astype(int).tolist()[0] for e in found}
+        assert abs(first - (50 if expected == "111" else 400)) <= 2
+    assert events(film([image] * 10), roi=(5000, 5000, 6000, 6000)) == []
+    assert events(film([image] * 5), min_height=40) == []
+    assert len(events(film([image] * 5), min_height=30)) > 0
+
+
+def test_unsure_readings_are_not_told() -> None:
+    image = put(ground(), "50505", 200, 150)
+    assert events(film([blurred(image, 6.0)] * 10), min_confidence=0.99) == []
+
+
+def test_frames_of_changing_size() -> None:
+    images = [put(ground((480, 640)), "111", 50, 50)] * 5 + [put(ground((300, 400)), "222", 50, 50)] * 5
+    found = events(film(images))
+    assert [(e.event, e.text) for e in found if e.event in ("appeared", "lost")] == [
+        ("appeared", "111"), ("lost", "111"), ("appeared", "222"), ("lost", "222")
+    ]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (40, 3), (31, 200)])
+def test_tiny_frames(size: tuple[int, int]) -> None:
+    assert events(film([np.zeros((*size, 3), np.uint8)] * 3)) == []
+
+
+def test_time_always_rises() -> None:
+    image = put(ground(), "111", 50, 50)
+    seen = run([Frame(image, t) for t in (5.0, 5.0, 4.0, 5.5, 5.5)])
+    times = [s.seconds for s in seen]
+    assert times[0] == 0
+    assert times[3] == pytest.approx(0.5)
+    assert all(b > a for a, b in zip(times, times[1:], strict=False))
+
+
+def test_frames_are_turned_upright() -> None:
+    image = put(ground(), "314", 50, 50)
+    found = events([Frame(np.ascontiguousarray(np.rot90(image)), k / 30, 90) for k in range(5)])
+    assert {e.text for e in found} == {"314"}
+
+
+def test_hints_for_texts_and_for_frames_without() -> None:
+    cut = put(ground(), "12345", 0, 150)
+    assert {h.kind for e in events(film([cut] * 5)) for h in e.hints} == {"cut"}
+    dark = run(film([(ground() * 0.05).astype(np.uint8)] * 3), language="ko")
+    assert [h.kind for h in dark[-1].hints] == ["dark"]
+    assert "어둡" in dark[-1].hints[0].sentence
+    quiet = events(film([cut] * 5), PlateReader(limits=None))
+    assert quiet and not any(e.hints for e in quiet)
+
+
+def test_json() -> None:
+    (first, *_) = events(film([put(ground(), "12345", 0, 150)] * 3))
+    row = json.loads(json.dumps(first.to_dict()))
+    assert list(row) == ["event", "track", "frame", "ms", "text", "confidence", "quad", "hints"]
+    assert (row["event"], row["track"], row["frame"], row["ms"], row["text"]) == ("appeared", 1, 0, 0.0, "12345")
+    assert np.array(row["quad"]).shape == (4, 2)
+    assert list(row["hints"][0]) == ["kind", "value", "sentence"]
+
+
+def test_texts_that_are_found_in_pieces_are_believed_at_last() -> None:
+    scene = ground()
+    whole = put(scene, "12345678", 200, 150)
+    split = scene
+    for k, text in enumerate(("12", "34", "56", "78")):
+        split = put(split, text, 200 + 42 * k, 150)
+    split[150:182, [200 + 42 * k for k in range(1, 4)]] = 60  # now the plate is four
+    found = events(film([whole] * 10 + [split] * 90))
+    assert [e.text for e in found if e.event == "stable"] == ["12345678", "12", "34", "56", "78"]
+    assert Counter(e.event for e in found)["lost"] == 5
+
+
+def test_wrong_options() -> None:
+    for options in ({"roi": (0, 0, 0, 9)}, {"roi": (1, 2, 3)}, {"roi": (0, 0, float("nan"), 9)}, {"min_height": -1},
+                    {"min_confidence": 1.5}, {"lost_after": -1}, {"language": "xx"}):
+        with pytest.raises(InputError):
+            Stream(PlateReader(), [], **options)  # type: ignore[arg-type]
+
+
+def test_the_readers_models(tmp_path: pathlib.Path) -> None:
+    """With real models and a folder of pictures."""
+    models = tiny.make_models(tmp_path / "models")
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for k in range(12):
+        cv2.imwrite(str(folder / f"{k}.png"), tiny.picture())
+    found = list(Stream(OCR(threads=1, models_dir=models), folder))
+    assert [e.event for e in found] == ["appeared", "stable", "lost"]
+    assert found[0].text in tiny.TEXTS.values()
+    assert np.abs(np.array(found[0].quad) - tiny.WORD).max() < 2
