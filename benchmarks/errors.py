@@ -16,7 +16,8 @@ again; from the former, boxes in which nothing was read and choices of the wrong
 How it counts. A label costs the edit distance between it and what was read in its place, without spaces, and, unless
 ``--exact``, without case and without what is no letter or digit; each space lost or added between two characters that
 were found costs one more. Every edit has one cause, and the causes add up to the total (benchmarks/misses.py).
-``cer_free`` is given beside it: each label against its best place in all that was read. Words away from all labels are
+``cer_free`` is given beside it: each label against its best place in all that was read (lower by most letters that
+were added). ``moved`` tells how many labels stand in another order than the folder's; that costs nothing here. Words away from all labels are
 false positives, counted apart: where a set does not label all that can be read, they may be right.
 """
 
@@ -51,7 +52,7 @@ HEIGHTS = (0, 10, 14, 20, 32, 64)  # pixels
 CONTRASTS = (0.0, 0.2, 0.4, 0.6, 0.8)  # 95th less 5th percentile of grey, of 255
 BLURS = (0, 300, 1000, 3000, 10000)  # variance of the Laplacian of the line, brought to 32 pixels
 ONE_WORD = 40  # characters: so short a text alone without a polygon fills its picture
-MOVED = "moved"  # told beside the causes: nothing was lost, but labels stand in another order
+ADDED = ("wrong_character: added", "false_positive: inside", "split: twice")
 
 
 def main() -> int:
@@ -260,6 +261,8 @@ class Report:
             "errors": self.errors,
             "errors_share": round(self.errors / n, 4),
             "cer_free": round(score_text(self.pairs, "words", True)["cer_free"], 4),
+            # Letters too many, most of which cer_free does not count.
+            "added": sum(self.details[k] for k in ADDED),
             "spaces": self.spaces,
             "false_positive": {"words": self.false_words, "characters": self.false_characters},
             "garbled": self.garbled,
