@@ -56,7 +56,7 @@ wall, cpu = time.perf_counter(), time.process_time()
 import numpy as np
 from edge_ocr import OCR
 image = np.load(sys.argv[1])
-ocr = OCR(models_dir=sys.argv[2] or None, threads=int(sys.argv[3]))
+ocr = OCR(sys.argv[4].split(","), models_dir=sys.argv[2] or None, threads=int(sys.argv[3]))
 reading = ocr.read(image)
 wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
 for _ in range(2):
@@ -139,10 +139,10 @@ def measure(models: Path | None, *, languages: Sequence[str], threads: int, repe
                     "p95": p95,
                 }
             )
-    return {"frames": rows, "start": fresh(models, threads=threads), "bytes": sizes(models)}
+    return {"frames": rows, "start": fresh(models, languages=languages, threads=threads), "bytes": sizes(models)}
 
 
-def fresh(models: Path | None, *, threads: int, repeat: int = 3) -> dict[str, dict[str, Any]]:
+def fresh(models: Path | None, *, languages: Sequence[str], threads: int, repeat: int = 3) -> dict[str, dict[str, Any]]:
     """Start, memory and threads of new processes that read the frame of ten lines; medians."""
     found = {}
     work = Path(os.environ.get("TMPDIR", "/tmp")) / f"edge-ocr-speed-{os.getpid()}.npy"
@@ -150,6 +150,7 @@ def fresh(models: Path | None, *, threads: int, repeat: int = 3) -> dict[str, di
         for size in SIZES:
             np.save(work, frame(10, size))
             command = [sys.executable, "-c", _FRESH, str(work), str(models.resolve()) if models else "", str(threads)]
+            command.append(",".join(languages))
             runs = [
                 json.loads(subprocess.run(command, capture_output=True, text=True, check=True, cwd=_root()).stdout)
                 for _ in range(repeat)
