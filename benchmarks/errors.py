@@ -17,8 +17,10 @@ How it counts. A label costs the edit distance between it and what was read in i
 ``--exact``, without case and without what is no letter or digit; each space lost or added between two characters that
 were found costs one more. Every edit has one cause, and the causes add up to the total (benchmarks/misses.py).
 ``cer_free`` is given beside it: each label against its best place in all that was read (lower by most letters that
-were added). ``moved`` tells how many labels stand in another order than the folder's; that costs nothing here. Words away from all labels are
-false positives, counted apart: where a set does not label all that can be read, they may be right.
+were added). ``moved`` tells how many labels stand in another order than the folder's; that costs nothing here.
+
+Words away from all labels are false positives, counted apart: where a set does not label all that can be read, they
+may be right.
 """
 
 from __future__ import annotations
