@@ -7,16 +7,37 @@ with a region before the class number, diplomatic, and motorcycles with region a
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ocr.constrain import Pattern, search
+from edge_ocr.crop import crop_quads
+from edge_ocr.ctc import LogProbs, greedy
+from edge_ocr.detect import Detector
+from edge_ocr.engine import OnnxEngine
+from edge_ocr.errors import InputError
+from edge_ocr.geometry import bounding_rectangle, heights, quad_iou_matrix, reading_angles
+from edge_ocr.image import load_image
+from edge_ocr.models import find_detector, find_recognizer
 from edge_ocr.preprocess import crop_to_line
+from edge_ocr.recognize import Recognizer
+from edge_ocr.scanners.lines import Line, chains, line_of, to_quad, widen
+from edge_ocr.types import Quad, Region, TextCharacter
 
-__all__ = ["DISTRICTS", "OFFICIAL", "REGIONS", "PlateText", "parse", "side_by_side"]
+if TYPE_CHECKING:
+    from edge_ocr.image import ImageSource
+
+__all__ = ["DISTRICTS", "OFFICIAL", "REGIONS", "Plate", "PlateText", "Scanner", "grammar", "parse", "side_by_side"]
+
+Image = NDArray[np.uint8]
+MODEL = "plate-kr"
 
 _REGION_WORDS = "서울 부산 대구 인천 광주 대전 울산 세종 경기 강원 충북 충남 전북 전남 경북 경남 제주"
 REGIONS = tuple(_REGION_WORDS.split())
@@ -144,3 +165,258 @@ def side_by_side(
     if max_width is not None and total > max_width:
         lines = [crop_to_line(x, height=height, max_width=max(1, x.shape[1] * max_width // total)) for x in lines]
     return np.concatenate(lines, axis=1)
+
+
+_SMALLEST = 7.0  # pixels: lower lines are not tried
+_GAP = 1.6  # heights between the letter and the serial number, at the most
+_TRUSTED = 0.9  # a reading this sure is not tried again with other margins
+_MARGINS = ((0.12, 0.12, 0.0), (0.35, 0.35, 0.08))  # start, end, across, in heights beyond the found line
+_STACKED = 1.1  # heights to the left of the class number in which a region may be stacked
+_SHARES = (0.36, 0.42)  # of a two-line plate's height, its upper line's
+_CROP_SIZE = (720, 300)  # a picture no larger, width and height, may be a plate that was cut out
+_CHANGES = 3  # characters in which grammar and plain reading may differ
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A plate that was read: ``text``, what it says (``details``; None for a foreign one), where it is, how sure the
+    reading is in all and character by character, and what was read ``plain``, without the grammar of plates."""
+
+    text: str
+    kind: str
+    quad: Quad
+    confidence: float
+    characters: tuple[TextCharacter, ...]
+    plain: str
+    details: PlateText | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        data: dict[str, Any] = {
+            "text": self.text,
+            "kind": self.kind,
+            "quad": [[round(x, 2), round(y, 2)] for x, y in self.quad],
+            "confidence": round(self.confidence, 4),
+            "characters": [c.to_dict() for c in self.characters],
+            "plain": self.plain,
+        }
+        if self.details is not None:
+            more = self.details.to_dict()
+            data |= {k: more[k] for k in ("region", "district", "number", "letter", "serial", "vehicle")}
+        return data
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """Where a plate may be: one line, or the upper and the lower one; ``words``: the regions that it takes up."""
+
+    lines: tuple[Line, ...]
+    words: frozenset[int]
+    stacked: bool = False  # reaches to the left, where a region may be stacked
+
+
+@lru_cache(maxsize=1)
+def grammar() -> Pattern:
+    """Everything that a Korean plate may say, as a pattern."""
+    return Pattern("|".join(_FORMS.values()))
+
+
+class Scanner:
+    """Finds and reads number plates in pictures.
+
+    ``threads`` and ``models_dir`` as for ``OCR``. ``min_confidence``: less sure readings are left out. ``foreign``:
+    give what looks like another country's plate too, as Latin letters and digits; any other short word of capitals and
+    digits looks like one as well, so this is off unless asked for.
+
+    Raises ModelNotFound where the folder of models has no detector or no recognizer ``plate-kr``.
+    """
+
+    def __init__(
+        self,
+        *,
+        threads: int = 1,
+        models_dir: str | os.PathLike[str] | None = None,
+        min_confidence: float = 0.6,
+        foreign: bool = False,
+    ) -> None:
+        if not 0 <= min_confidence <= 1:
+            raise InputError(f"min_confidence: expected a number in 0..1, found {min_confidence!r}")
+        self.min_confidence = float(min_confidence)
+        detector = find_detector(models_dir)
+        self._detector = Detector(detector.manifest, OnnxEngine(detector.read(), threads=threads))
+        model = find_recognizer(MODEL, models_dir)
+        self._recognizer = Recognizer(model.manifest, OnnxEngine(model.read(), threads=threads))
+        self._latin: Recognizer | None = None
+        if foreign:
+            other = find_recognizer("en", models_dir)
+            self._latin = Recognizer(other.manifest, OnnxEngine(other.read(), threads=threads))
+
+    def scan(self, image: ImageSource) -> tuple[Plate, ...]:
+        """The plates in a picture (path, bytes, array, PIL image or Frame), the surest first. Raises ImageError."""
+        picture = load_image(image)
+        regions = [r for r in self._detector.detect(picture) if float(heights(np.array([r.quad]))[0]) >= _SMALLEST]
+        found = self._read(picture, _candidates(regions))
+        if not found and picture.shape[1] <= _CROP_SIZE[0] and picture.shape[0] <= _CROP_SIZE[1]:
+            found = self._read(picture, _whole(picture))
+        plates = _best_of_each_place(found)
+        if self._latin is not None:
+            plates += self._foreign(picture, regions, plates)
+        return tuple(sorted(plates, key=lambda p: -p.confidence))
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def _read(self, picture: Image, candidates: Sequence[_Candidate]) -> list[tuple[_Candidate, Plate]]:
+        """What the candidates read under the grammar, where that is sure enough."""
+        found: list[tuple[_Candidate, Plate]] = []
+        first = self._recognizer.log_probs([self._crop(picture, c, _MARGINS[0]) for c in candidates])
+        again: list[tuple[_Candidate, Plate | None]] = []
+        for candidate, lp in zip(candidates, first, strict=True):
+            plain = greedy(lp).text
+            if sum(c.isdecimal() for c in plain) < 3 or not 5 <= len(plain) <= 13:
+                continue
+            plate = self._plate(candidate, lp, plain)
+            if plate is not None and plate.confidence >= _TRUSTED:
+                found.append((candidate, plate))
+            else:
+                again.append((candidate, plate))
+                if not candidate.stacked and len(candidate.lines) == 1:
+                    line = candidate.lines[0]
+                    reach = Line(line.words, widen(line, start=_STACKED))
+                    again.append((_Candidate((reach,), candidate.words, True), None))
+        second = self._recognizer.log_probs(
+            [self._crop(picture, c, _MARGINS[0] if c.stacked else _MARGINS[1]) for c, _ in again]
+        )
+        for (candidate, before), lp in zip(again, second, strict=True):
+            plate = self._plate(candidate, lp, greedy(lp).text)
+            kept = [p for p in (before, plate) if p is not None and p.confidence >= self.min_confidence]
+            if kept:
+                found.append((candidate, max(kept, key=lambda p: p.confidence)))
+        return found
+
+    def _crop(self, picture: Image, candidate: _Candidate, margin: tuple[float, float, float]) -> Image:
+        given = self._recognizer.manifest.input
+        start, end, across = margin
+        quads = [widen(line, start=start, end=end, across=across) for line in candidate.lines]
+        crops = [c.image for c in crop_quads(picture, np.array(quads), height=given.height, margin=given.margin)]
+        return crops[0] if len(crops) == 1 else side_by_side(crops[0], crops[1], height=given.height)
+
+    def _plate(self, candidate: _Candidate, lp: LogProbs, plain: str) -> Plate | None:
+        """What the grammar makes of it; None where that is too far from what is seen."""
+        text = re.sub(r"\s+", "", plain)
+        if parse(text) is None:
+            options = search(lp, grammar(), width=4)
+            if not options:
+                return None
+            seen, text = text, options[0][0]
+            if _distance(seen, text) > _CHANGES:
+                return None
+        details = parse(text)
+        if details is None:
+            return None
+        word = self._recognizer.word_of(lp, text)
+        quad = to_quad(_around(candidate.lines))
+        return Plate(details.text, details.kind, quad, word.confidence, word.characters, plain, details)
+
+    def _foreign(self, picture: Image, regions: Sequence[Region], plates: Sequence[Plate]) -> list[Plate]:
+        """Single lines of capitals and digits, both or the latter, that are no Korean plate."""
+        assert self._latin is not None
+        taken = np.array([p.quad for p in plates], np.float64).reshape(-1, 4, 2)
+        lines = []
+        for words in chains(regions, gap=1.0, alike=1.4, most=3):
+            line = line_of(regions, words)
+            inside = bool(len(taken)) and bool((quad_iou_matrix(line.quad[None], taken) > 0.1).any())
+            if 2.0 <= line.width / max(line.height, 1.0) <= 8 and not inside:
+                lines.append(line)
+        given = self._latin.manifest.input
+        quads = np.array([widen(line, start=0.1, end=0.1) for line in lines]).reshape(-1, 4, 2)
+        crops = [c.image for c in crop_quads(picture, quads, height=given.height, margin=given.margin)]
+        found = []
+        for line, word in zip(lines, self._latin.recognize(crops, pattern=_latin_plates()), strict=True):
+            seen = re.sub(r"[^0-9A-Z]", "", (word.plain or "").upper())
+            if word.confidence >= max(self.min_confidence, 0.8) and _distance(seen, word.text) <= 1:
+                quad = to_quad(line.quad)
+                candidate = _Candidate((line,), frozenset(line.words))
+                plate = Plate(word.text, "foreign", quad, word.confidence, word.characters, word.plain or "")
+                found.append((candidate, plate))
+        return _best_of_each_place(found)
+
+
+@lru_cache(maxsize=1)
+def _latin_plates() -> Pattern:
+    """Four to nine capitals and digits, some of each."""
+    return Pattern("[A-Z0-9]{0,4}[A-Z][0-9][A-Z0-9]{2,4}|[A-Z0-9]{0,4}[0-9][A-Z][A-Z0-9]{2,4}")
+
+
+def _candidates(regions: Sequence[Region]) -> list[_Candidate]:
+    """Single lines, and pairs of lines one below the other, of the shape that plates' lines have."""
+    lines = [line_of(regions, words) for words in chains(regions, gap=_GAP, alike=1.9)]
+    shape = [line.width / max(line.height, 1.0) for line in lines]
+    out = [
+        _Candidate((line,), frozenset(line.words))
+        for line, aspect in zip(lines, shape, strict=True)
+        if 2.0 <= aspect <= 9.0
+    ]
+    uppers = [k for k, aspect in enumerate(shape) if 0.9 <= aspect <= 7.5]
+    for low, aspect in enumerate(shape):
+        if not 1.3 <= aspect <= 5.5:
+            continue
+        lower = lines[low]
+        along = (lower.quad[1] - lower.quad[0]) / max(lower.width, 1.0)
+        down = np.array([-along[1], along[0]])
+        middle = lower.quad.mean(0)
+        for up in uppers:
+            upper = lines[up]
+            if set(upper.words) & set(lower.words) or not 0.25 * lower.height <= upper.height <= 1.1 * lower.height:
+                continue
+            offset = upper.quad.mean(0) - middle
+            gap = -float(offset @ down) - (upper.height + lower.height) / 2
+            aside = abs(float(offset @ along))
+            near = -0.3 * lower.height < gap < 0.6 * lower.height
+            if near and aside < 0.3 * lower.width and upper.width < 1.15 * lower.width:
+                out.append(_Candidate((upper, lower), frozenset(upper.words + lower.words)))
+    return out
+
+
+def _whole(picture: Image) -> list[_Candidate]:
+    """A picture that is all plate: as one line, and cut into two where the kinds' drawings part them."""
+    h, w = picture.shape[:2]
+
+    def rows(top: float, bottom: float) -> Line:
+        return Line((), np.array([[0, top * h], [w, top * h], [w, bottom * h], [0, bottom * h]], np.float64))
+
+    whole = [_Candidate((rows(0, 1),), frozenset())]
+    if w < 3.2 * h:
+        whole += [_Candidate((rows(0, share), rows(share, 1)), frozenset()) for share in _SHARES]
+    return whole
+
+
+def _best_of_each_place(found: Sequence[tuple[_Candidate, Plate]]) -> list[Plate]:
+    """Of readings that share a word or lie on one another, the surest, and of about equally sure ones the longest."""
+    ranked = sorted(found, key=lambda x: -(x[1].confidence + 0.03 * len(x[1].text)))
+    kept: list[tuple[_Candidate, Plate]] = []
+    for candidate, plate in ranked:
+        quad = np.array([plate.quad], np.float64)
+        others = np.array([p.quad for _, p in kept], np.float64).reshape(-1, 4, 2)
+        if any(candidate.words & c.words for c, _ in kept):
+            continue
+        if len(others) and bool((quad_iou_matrix(quad, others) > 0.2).any()):
+            continue
+        kept.append((candidate, plate))
+    return [plate for _, plate in kept]
+
+
+def _around(lines: Sequence[Line]) -> NDArray[np.float64]:
+    if len(lines) == 1:
+        return lines[0].quad
+    lower = lines[-1].quad
+    angle = float(reading_angles(lower[None])[0])
+    return bounding_rectangle(np.concatenate([line.quad for line in lines]), angle)
+
+
+def _distance(a: str, b: str) -> int:
+    """Edit distance."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        last, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
+    return row[-1]
