@@ -1,4 +1,4 @@
-"""The command line: ``edge-ocr read | detect | models``.
+"""The command line: ``edge-ocr read | detect | live | models``.
 
 Results go to standard output, everything else to standard error. Exit status: 0 all pictures were read, 1 some could
 not be, 2 nothing could be started (wrong usage, a missing model or engine), 130 interrupted.
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edge_ocr import __version__
+from edge_ocr import __version__, cli_live
 from edge_ocr.errors import EdgeOcrError, ImageError, InputError
 
 if TYPE_CHECKING:
@@ -97,10 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_READ_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_common(read)
-    read.add_argument("--lang", type=_languages, default=("ko", "en"), metavar="L,L",
-                      help="languages to expect, the first ones first (default: ko,en)")
-    read.add_argument("--min-confidence", type=_share, default=0.3, metavar="X",
-                      help="leave out words below this confidence, 0..1 (default: 0.3; 0 leaves out none)")
+    _add_recognition(read)
     read.set_defaults(act=_read)
 
     detect = commands.add_parser(
@@ -109,6 +106,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_common(detect)
     detect.set_defaults(act=_detect)
+
+    live = commands.add_parser(
+        "live", help="read the text of a camera, a video or a stream", description=cli_live.DESCRIPTION,
+        epilog=cli_live.EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    cli_live.add_arguments(live)
+    _add_recognition(live)
+    _add_engine(live)
+    live.set_defaults(act=_live)
 
     models = commands.add_parser(
         "models", help="list the models that are installed, and verify their files",
@@ -124,6 +130,17 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help=_IMAGES)
     parser.add_argument("--json", action="store_true", help="print a JSON object a line, one for each picture")
     parser.add_argument("--draw", metavar="DIR", help="also write DIR/<name>.png with what was found drawn in")
+    _add_engine(parser)
+
+
+def _add_recognition(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--lang", type=_languages, default=("ko", "en"), metavar="L,L",
+                        help="languages to expect, the first ones first (default: ko,en)")
+    parser.add_argument("--min-confidence", type=_share, default=0.3, metavar="X",
+                        help="leave out words below this confidence, 0..1 (default: 0.3; 0 leaves out none)")
+
+
+def _add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=_threads, default=_processors(), metavar="N",
                         help="threads to compute with (default: the processors available, at most 4; here %(default)s)")
     _add_models(parser)
@@ -185,6 +202,10 @@ def _detect(options: argparse.Namespace) -> int:
         return result, "\n".join(lines), regions
 
     return _each(options, work)
+
+
+def _live(options: argparse.Namespace) -> int:
+    return cli_live.live(_make_ocr(options, languages=options.lang), options)
 
 
 def _make_ocr(options: argparse.Namespace, **settings: Any) -> OCR:
