@@ -136,8 +136,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 def _add_recognition(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lang", type=_languages, default=("ko", "en"), metavar="L,L",
                         help="languages to expect, the first ones first (default: ko,en)")
-    parser.add_argument("--min-confidence", type=_share, default=0.3, metavar="X",
-                        help="leave out words below this confidence, 0..1 (default: 0.3; 0 leaves out none)")
+    parser.add_argument("--min-confidence", type=_share, default=None, metavar="X",
+                        help="leave out words below this confidence, 0..1 (default: as the models say; 0 leaves out none)")
 
 
 def _add_engine(parser: argparse.ArgumentParser) -> None:

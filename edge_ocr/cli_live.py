@@ -73,10 +73,11 @@ def live(ocr: OCR, options: argparse.Namespace) -> int:
         options.source, rotation=options.rotate, mirror=options.mirror, size=options.size, fps=options.fps,
         live=True if options.realtime else None,
     )
+    least = ocr.min_confidence if options.min_confidence is None else options.min_confidence
     frames, seconds = 0, 0.0
     with source:
         stream = Stream(
-            ocr, source, roi=options.roi, min_height=options.min_height, min_confidence=options.min_confidence,
+            ocr, source, roi=options.roi, min_height=options.min_height, min_confidence=least,
             language=options.hints,
         )
         for seen in stream.frames():

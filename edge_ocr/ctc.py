@@ -95,11 +95,13 @@ class Decoded:
     log_prob: float
 
 
-def greedy(lp: LogProbs) -> Decoded:
+def greedy(lp: LogProbs, *, space: float = 1.0) -> Decoded:
     """Best path: the arg-max of each column, repeats collapsed, blanks dropped.
 
     Where HANGUL wins, the syllable is composed of the arg-max of each part. The confidence of a character is the
-    highest probability of its whole symbol among the columns that it covers.
+    highest probability of its whole symbol among the columns that it covers. A space has no ink of its own and loses
+    many a column to the blank: between two characters it is written where its probability reaches ``space`` in any
+    column; at 1 only where it wins.
     """
     t = lp.symbols.shape[0]
     if t == 0:
@@ -124,7 +126,25 @@ def greedy(lp: LogProbs) -> Decoded:
         text.append(_character(lp, k))
         confidences.append(float(np.exp(score[a:b].max())))
         columns.append((int(a), int(b) - 1))
+    if space < 1 and " " in lp.charset:
+        _write_spaces(lp, space, text, confidences, columns)
     return Decoded("".join(text), tuple(confidences), tuple(columns), float(score.sum()))
+
+
+def _write_spaces(
+    lp: LogProbs, least: float, text: list[str], confidences: list[float], columns: list[tuple[int, int]]
+) -> None:
+    """Adds, in place, the spaces that lost to the blank by less than it takes."""
+    probability = np.exp(lp.of(" "))
+    for i in range(len(text) - 1, 0, -1):
+        first, last = columns[i - 1][1] + 1, columns[i][0]
+        if last <= first or " " in (text[i - 1], text[i]):
+            continue
+        best = first + int(probability[first:last].argmax())
+        if probability[best] >= least:
+            text.insert(i, " ")
+            confidences.insert(i, float(probability[best]))
+            columns.insert(i, (best, best))
 
 
 def _character(lp: LogProbs, code: int) -> str:

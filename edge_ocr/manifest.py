@@ -195,19 +195,24 @@ class RecognizeOutput:
 
 @dataclass(frozen=True, kw_only=True)
 class RecognizeDecode:
-    """How symbols become text: ``default`` names the decoder, ``beam_width`` the prefixes that a beam search keeps."""
+    """How symbols become text: ``default`` names the decoder, ``beam_width`` the prefixes that a beam search keeps.
+    ``space``: greedy decoding writes a space between two characters where its probability reaches this, though the
+    blank wins there; at 1 that never happens."""
 
     default: Literal["greedy", "beam"]
     beam_width: int = _limits(1)
+    space: float = _limits(0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Confidence:
     """What a confidence says (``definition``, in words) and the ``temperature`` by which log-probabilities are
-    divided before it is computed."""
+    divided before it is computed. Words below ``minimum`` are left out unless the caller asks for them: most are
+    things that are no text."""
 
     definition: str
     temperature: float = _limits(1e-3, 1e3)
+    minimum: float = _limits(0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)

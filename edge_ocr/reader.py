@@ -45,7 +45,8 @@ class OCR:
     ``languages``: the recognizers to use, such as ``("ko", "en")``; where readings are equally sure the earlier
     language wins. ``threads``: how many threads each engine may use, and OpenCV at most (None: the processors
     available, at most 4). ``min_confidence``: words below it are left out, which are mostly things that are
-    no text. ``models_dir``: a folder of models instead of those in the package.
+    no text (None: what the recognizers' model.json says; 0: none are). ``models_dir``: a folder of models instead of
+    those in the package.
 
     Models are found when an OCR is made, and loaded when they are first used, or by ``warm_up``. An OCR may be used
     from several threads.
@@ -62,7 +63,7 @@ class OCR:
         languages: Sequence[str] = ("ko", "en"),
         *,
         threads: int | None = None,
-        min_confidence: float = 0.3,
+        min_confidence: float | None = None,
         models_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         if isinstance(languages, str) or not languages or not all(isinstance(code, str) for code in languages):
@@ -71,17 +72,19 @@ class OCR:
             raise InputError(f"languages: one stands twice in {languages!r}")
         if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
             raise InputError(f"threads: expected a whole number of at least 1, or None, found {threads!r}")
-        if not 0 <= min_confidence <= 1:
-            raise InputError(f"min_confidence: expected a number in 0..1, found {min_confidence!r}")
+        if min_confidence is not None and not 0 <= min_confidence <= 1:
+            raise InputError(f"min_confidence: expected a number in 0..1, or None, found {min_confidence!r}")
         self.languages = tuple(languages)
         self.threads = threads if threads is not None else _processors()
-        self.min_confidence = float(min_confidence)
         self._detector_model: DetectorModel = find_detector(models_dir)
         found: dict[str, RecognizerModel] = {}
         for code in self.languages:
             model = find_recognizer(code, models_dir)
             found.setdefault(model.manifest.name, model)
         self._recognizer_models = tuple(found.values())
+        if min_confidence is None:
+            min_confidence = min(m.manifest.confidence.minimum for m in self._recognizer_models)
+        self.min_confidence = float(min_confidence)
         self._lock = threading.Lock()
         self._detector: Detector | None = None
         self._recognizers: tuple[Recognizer, ...] | None = None

@@ -159,7 +159,7 @@ class Recognizer:
 
     def _word(self, lp: LogProbs) -> TextWord:
         how = self.manifest.decode
-        read = greedy(lp)
+        read = greedy(lp, space=how.space)
         if how.default == "beam":
             text = beam(lp, width=how.beam_width)[0][0]
             if text != read.text:
@@ -175,7 +175,7 @@ class Recognizer:
             pairs.pop()
         pairs = [x for i, x in enumerate(pairs) if x[0] != " " or pairs[i - 1][0] != " "]
         text = "".join(c for c, _ in pairs)
-        logs = [np.log(max(p, 1e-9)) for _, p in pairs]
+        logs = [np.log(max(p, 1e-9)) for c, p in pairs if c != " "]
         return TextWord(
             text=text,
             # The geometric mean: one doubtful character in a long word shows, and length alone costs nothing.

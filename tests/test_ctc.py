@@ -77,6 +77,22 @@ def test_greedy_by_hand() -> None:
     assert read.columns == ((0, 1), (3, 3), (4, 4), (5, 5))
 
 
+def test_a_space_that_loses_to_the_blank_is_written_from_its_threshold_on() -> None:
+    # a, blank with 0.2 of a space, b, blank with 0.3 of a space at the end.
+    p = np.array([[0.1, 0.85, 0.04, 0.01], [0.78, 0.01, 0.01, 0.2], [0.1, 0.04, 0.85, 0.01], [0.68, 0.01, 0.01, 0.3]])
+    lp = LogProbs(np.log(p).astype(np.float32), "ab ")
+    assert greedy(lp).text == "ab"
+    assert greedy(lp, space=0.21).text == "ab"
+    read = greedy(lp, space=0.19)
+    assert read.text == "a b"  # none at the end: nothing follows
+    assert read.confidences == pytest.approx((0.85, 0.2, 0.85), rel=1e-4)
+    assert read.columns == ((0, 0), (1, 1), (2, 2))
+    # Characters that touch leave no column for a space, and one that is there is not doubled.
+    assert greedy(LogProbs(np.log(p[[0, 2]]).astype(np.float32), "ab "), space=0.005).text == "ab"
+    sure = np.array([p[0], [0.2, 0.01, 0.01, 0.78], p[1], p[2]])
+    assert greedy(LogProbs(np.log(sure).astype(np.float32), "ab "), space=0.1).text == "a b"
+
+
 def test_no_columns_read_nothing() -> None:
     assert greedy(LogProbs(np.zeros((0, 3), np.float32), "ab")).text == ""
     assert beam(LogProbs(np.zeros((0, 3), np.float32), "ab"), width=3) == [("", 0.0)]

@@ -183,8 +183,8 @@ def folder_of(recognizer: bytes, folder: Path) -> Path:
         output=m.RecognizeOutput(
             head="hangul-factorised", stride=4, symbols="symbols", initial="initial", medial="medial", final="final"
         ),
-        charset="ab1 ", blank=0, decode=m.RecognizeDecode(default="greedy", beam_width=8),
-        confidence=m.Confidence(definition="any", temperature=1.0),
+        charset="ab1 ", blank=0, decode=m.RecognizeDecode(default="greedy", beam_width=8, space=1.0),
+        confidence=m.Confidence(definition="any", temperature=1.0, minimum=0.3),
     )  # fmt: skip
     m.write_manifest(folder, manifest)
     return folder

@@ -73,7 +73,7 @@ def recognize_data(name: str = "ko", languages: tuple[str, ...] = ("ko",)) -> di
         "charset": "abc019-'€",
         "blank": 0,
         "decode": _example("RecognizeDecode"),
-        "confidence": {"definition": "the smallest of its characters", "temperature": 1.0},
+        "confidence": {"definition": "the smallest of its characters", "temperature": 1.0, "minimum": 0.3},
     }
 
 

@@ -109,7 +109,7 @@ def models(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> dict[str,
                 charset=CHARSET,
                 blank=0,
                 decode=RecognizeDecode(**decode_options()),
-                confidence=Confidence(definition="test", temperature=1.0),
+                confidence=Confidence(definition="test", temperature=1.0, minimum=0.3),
             ),
         )
     engines["folder"] = tmp_path
@@ -119,7 +119,7 @@ def models(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> dict[str,
 def decode_options() -> dict[str, object]:
     values: dict[str, object] = {"default": "greedy", "beam_width": 4}
     for field in dataclasses.fields(RecognizeDecode):
-        values.setdefault(field.name, 0)
+        values.setdefault(field.name, 1)
     return values
 
 

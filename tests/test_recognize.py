@@ -51,7 +51,7 @@ class LevelReader:
 
 
 def manifest(
-    *, hangul: bool = False, decoder: str = "greedy", temperature: float = 1.0, batch: int = 3
+    *, hangul: bool = False, decoder: str = "greedy", temperature: float = 1.0, batch: int = 3, space: float = 1.0
 ) -> m.RecognizeManifest:
     parts = {"initial": "initial", "medial": "medial", "final": "final"} if hangul else {}
     return m.RecognizeManifest(
@@ -80,8 +80,8 @@ def manifest(
         output=m.RecognizeOutput(head="hangul-factorised" if hangul else "flat", symbols="symbols", stride=4, **parts),
         charset=CHARSET,
         blank=0,
-        decode=m.RecognizeDecode(default=decoder, beam_width=4),  # type: ignore[arg-type]
-        confidence=m.Confidence(definition="test", temperature=temperature),
+        decode=m.RecognizeDecode(default=decoder, beam_width=4, space=space),  # type: ignore[arg-type]
+        confidence=m.Confidence(definition="test", temperature=temperature, minimum=0.3),
     )
 
 
