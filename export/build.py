@@ -132,9 +132,9 @@ def build_detector(
         export_onnx(checkpoint, path)  # compares itself with the network
         path.replace(target / "model.onnx")
     thresholds: dict[str, Any] = {
-        "score_threshold": 0.5,
-        "merge_iou": 0.3,
-        "edge_reach": 1.0,
+        "score_threshold": 0.7,
+        "merge_iou": 0.4,
+        "edge_reach": 0.6,
         "nms_iou": 0.2,
         "contained": 0.6,
         "min_height": 4.0,
@@ -156,14 +156,14 @@ def build_detector(
             layout="NHWC",
             colour="RGB",
             stride=32,
-            buckets=((480, 640), (640, 480), (736, 1280), (1280, 736), (800, 800)),
+            buckets=((320, 320), (480, 640), (640, 480), (736, 1280), (1280, 736), (800, 800)),
             fit="letterbox",
             resize="area-down-linear-up",
             padding=114,
         ),
         output=m.DetectOutput(score="score", geometry="geometry", stride=4),
         decode=m.DetectDecode(**(thresholds | decode)),
-        tiling=m.Tiling(overlap=128, max_shrink=1.25, max_tiles=64, large=180, coarse_shrink=4, grow_to=64, border=32),
+        tiling=m.Tiling(overlap=128, max_shrink=1.25, max_tiles=64, large=96, coarse_shrink=4, grow_to=64, border=32),
         quality=m.QualityLimits(
             height=24,
             blur=0.6,
