@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edge_ocr.capture import Capture
+    from edge_ocr.capture import Capture, window_problem
     from edge_ocr.constrain import Pattern
     from edge_ocr.errors import (
         CaptureError,
@@ -68,6 +68,8 @@ __all__ = [
     "list_models",
     "load_image",
     "load_manifest",
+    "overlay",
+    "window_problem",
 ]
 
 # where each name of __all__ is defined, for what is not in errors or types
@@ -85,6 +87,8 @@ _HOME = {
     "list_models": "models",
     "load_image": "image",
     "load_manifest": "manifest",
+    "overlay": "draw",
+    "window_problem": "capture",
 }
 
 
@@ -93,7 +97,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    if _HOME.get(name) in ("capture", "quality", "reader", "stream"):
+    if _HOME.get(name) in ("capture", "draw", "quality", "reader", "stream"):
         # their modules import cv2 as they load; a missing one is better told by this
         importlib.import_module(f"{__name__}.image").opencv()
     home = _HOME.get(name) or ("errors" if name.endswith("Error") or name == "ModelNotFound" else "types")

@@ -21,7 +21,7 @@ from edge_ocr.types import Quad, Region, TextWord
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["draw", "save_png"]
+__all__ = ["draw", "overlay", "save_png"]
 
 _LEGIBLE = 22  # pixels of height that half of the words shall have at least
 _LARGEST = 2400  # the longest side to which a picture is enlarged for that
@@ -77,6 +77,34 @@ def draw(image: NDArray[np.uint8], found: Sequence[Region | TextWord]) -> NDArra
         return picture
     beside: NDArray[np.uint8] = np.concatenate([picture, page], axis=0 if width > 1.6 * height else 1)
     return beside
+
+
+def overlay(
+    image: NDArray[np.uint8], labels: Sequence[tuple[Quad, str, float]], lines: Sequence[str] = ()
+) -> NDArray[np.uint8]:
+    """A new uint8 RGB frame of ``image`` (uint8 ``[H, W, 3]`` RGB) with each quad outlined, its text above it, coloured
+    by a confidence in 0..1, and with ``lines`` of text at its foot. For live pictures: nothing is enlarged."""
+    frame: NDArray[np.uint8] = image.copy()
+    height, width = frame.shape[:2]
+    size = int(np.clip(round(height / 26), 12, 40))
+    for quad, _, confidence in labels:
+        _outline(frame, np.array(quad, np.float32) - np.float32(0.5), _colour(confidence), max(1, size // 12))
+    for quad, text, _ in labels:
+        left, top = np.floor(np.array(quad).min(axis=0)).astype(int)
+        if text and -width < left < width and -height < top < height:
+            _strip(frame, text, int(left), int(top) - size - 1, size)
+    for k, text in enumerate(reversed(lines)):
+        _strip(frame, text, 0, height - (k + 1) * (size + 2), size)
+    return frame
+
+
+def _strip(frame: NDArray[np.uint8], text: str, left: int, top: int, size: int) -> None:
+    """White text on a darkened strip, moved into the frame where it would reach beyond it."""
+    ink = _lettering(text[:200], size)[:, : frame.shape[1]]
+    left = min(max(left, 0), frame.shape[1] - ink.shape[1])
+    top = min(max(top, 0), max(frame.shape[0] - size, 0))
+    part = frame[top : top + size, left : left + ink.shape[1]]
+    np.maximum(part // 3, ink[: part.shape[0], :, None], out=part)
 
 
 def save_png(path: str | os.PathLike[str], image: NDArray[np.uint8]) -> None:

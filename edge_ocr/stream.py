@@ -59,6 +59,9 @@ _SETTLED = 0.5  # and the share of the votes that its weakest character has
 _CLEAR = 0.3  # and the fitness of its best frame, unless it was read often: blur gives the same mistakes again
 _SURE = 0.85  # a confidence with which it need not be read again
 _DROPS = 2  # detections that must miss a text before it is lost
+_EDGE = 2.0  # pixels from the edge, within which a text may go on beyond it
+_RESHAPED = 1.2  # a text whose width by height changed by this factor is another piece of it
+_NEAR = 3.0  # heights within which a text that went missing is looked for, if the same is read
 _PIECES = 3  # detections in a row that find a text in pieces, or as part of a larger one, until that is believed
 
 
@@ -141,6 +144,9 @@ class _Text:
 
     track: int
     quad: g.Array
+    shape: float  # width by height, of what the votes are about
+    since: float  # when it was found first
+    cut: bool  # it reached the edge when it was found last, or since then
     missed: float = 0.0  # since when, if it is missing
     misses: int = 0
     left: float = np.inf  # since when it is outside the view
@@ -163,6 +169,8 @@ class Reader(Protocol):
 
     @property
     def quality(self) -> QualityLimits | None: ...
+    @property
+    def min_confidence(self) -> float: ...
     def detect(self, image: Image, /) -> Sequence[Region]: ...
     def read_regions(self, image: Image, regions: Sequence[Region], /) -> Sequence[TextWord]: ...
 
@@ -172,7 +180,8 @@ class Stream:
 
     ``source``: whatever ``Capture`` takes (a camera's number, a file, an address), or any iterable of ``Frame``.
     ``roi``: (x0, y0, x1, y1) frame pixels; text whose middle lies outside is left alone. ``min_height``: lower text
-    is left alone, frame pixels. ``min_confidence``: readings below it are not told. ``lost_after``: seconds after
+    is left alone, frame pixels. ``min_confidence``: readings below it are not told
+    (None: below the reader's). ``lost_after``: seconds after
     which a text that is not found again is lost; until then it keeps its number. ``language``: of the hints, "en" or
     "ko".
 
@@ -189,7 +198,7 @@ class Stream:
         *,
         roi: Sequence[float] | None = None,
         min_height: float = 0.0,
-        min_confidence: float = 0.3,
+        min_confidence: float | None = None,
         lost_after: float = 1.0,
         language: str = "en",
     ) -> None:
@@ -197,6 +206,8 @@ class Stream:
             roi = tuple(float(v) for v in roi)
             if len(roi) != 4 or not np.isfinite(roi).all() or roi[2] - roi[0] < 1 or roi[3] - roi[1] < 1:
                 raise InputError(f"roi: expected (x0, y0, x1, y1) with x0 < x1 and y0 < y1, found {roi!r}")
+        if min_confidence is None:
+            min_confidence = ocr.min_confidence
         for name, value, high in (
             ("min_height", min_height, 1e6), ("min_confidence", min_confidence, 1), ("lost_after", lost_after, 1e6),
         ):
@@ -318,6 +329,7 @@ class Stream:
             quads, _ = motion.follow(np.array([text.quad for text in self._texts]))
             for text, quad in zip(self._texts, quads, strict=True):
                 text.quad = quad
+                text.cut = text.cut or self._cut(quad)
 
     def _wants_detection(self, small: Image, motion: Motion) -> bool:
         since = self._now - self._detected
@@ -333,9 +345,13 @@ class Stream:
         return self._asks(change)
 
     def _asks(self, change: Change) -> bool:
-        unsettled = any(text.misses or text.pieces for text in self._texts)
+        unsettled = any(text.misses or text.pieces or self._entered(text) for text in self._texts)
         other = change.uncovered >= _UNCOVERED or change.altered >= _ALTERED
         return unsettled or other or change.sharper >= _SHARPENED
+
+    def _entered(self, text: _Text) -> bool:
+        """Whether a text that was cut by the edge has come in, so that more of it may be seen."""
+        return text.cut and not self._cut(text.quad, 0.5 * float(g.heights(text.quad[None])[0]))
 
     def _detect(self, image: Image, small: Image, scale: float) -> list[Event]:
         self._detected = self._now
@@ -367,9 +383,7 @@ class Stream:
         gone: list[_Text] = []
         for i, text in enumerate(self._texts):
             if i in known:
-                # The flow is steadier than the detector, which is right in the mean: they share.
-                text.quad = 0.5 * (text.quad + found[known[i]])
-                text.misses, text.pieces = 0, 0
+                self._found(text, found[known[i]])
             elif i in pieces:
                 text.misses = 0
                 text.pieces += 1
@@ -382,9 +396,27 @@ class Stream:
         events = [self._event("lost", text) for text in gone if text.told]
         self._texts = [text for text in self._texts if text not in gone]
         for j in sorted(new):
-            self._texts.append(_Text(self._next, found[j]))
+            self._texts.append(_Text(self._next, found[j], _shape(found[j]), self._now, self._cut(found[j])))
             self._next += 1
         return events
+
+    def _found(self, text: _Text, quad: g.Array) -> None:
+        """A detection found a followed text again."""
+        shape = _shape(quad)
+        text.cut = self._cut(quad)
+        if not text.cut and not 1 / _RESHAPED < shape / text.shape < _RESHAPED:
+            # More, or less, of it is seen now: what was read before was not this.
+            text.votes, text.fittest, text.quad = Votes(), 0.0, quad
+            text.shape = shape
+        # The flow is steadier than the detector, which is right in the mean: they share.
+        text.quad = 0.5 * (text.quad + quad)
+        text.misses, text.pieces = 0, 0
+
+    def _cut(self, quad: g.Array, edge: float = _EDGE) -> bool:
+        """Whether a quad reaches the edge of what is looked at, so that there may be more of its text beyond."""
+        x0, y0, x1, y1 = self._window()
+        left, top, right, bottom = g.bounding_boxes(quad[None])[0]
+        return bool(left <= x0 + edge or top <= y0 + edge or right >= x1 - edge or bottom >= y1 - edge)
 
     def _drop(self) -> list[Event]:
         """Ends texts that two detections missed, or that are outside the view, for long enough."""
@@ -435,6 +467,8 @@ class Stream:
     def _wants_reading(self, text: _Text, patch: Image) -> bool:
         if text.reads == 0:
             return True
+        if text.told and text.cut:
+            return False  # it is on its way out
         assert text.quality is not None  # it was looked at
         fitness, since = text.quality.fitness, self._now - text.read
         if fitness >= _SHARPER * text.fittest:
@@ -471,8 +505,13 @@ class Stream:
         said = text.votes.add(word, fitness**2)
         if not said.text or said.confidence < self.min_confidence:
             return []
+        if not text.told:
+            if text.cut and self._now - text.since < self.lost_after:
+                return []  # it is on its way in
+            if self._rejoin(text):
+                return []
         clear = text.fittest >= _CLEAR or text.reads >= _PATIENCE
-        settled = clear and said.readings >= _VOTES and said.agreeing >= 2 and said.weakest >= _SETTLED
+        settled = clear and not text.cut and said.readings >= _VOTES and said.agreeing >= 2 and said.weakest >= _SETTLED
         events = []
         if not text.told:
             text.told = said.text
@@ -484,6 +523,19 @@ class Stream:
             text.stable = True
             events.append(self._event("stable", text))
         return events
+
+    def _rejoin(self, text: _Text) -> bool:
+        """Whether a text just read is one that went missing near it: then that one goes on, under its own number."""
+        said, size = text.votes.result.text, float(g.heights(text.quad[None])[0])
+        for other in self._texts:
+            if not other.misses or other.told != said:
+                continue
+            gap = float(np.hypot(*(other.quad.mean(0) - text.quad.mean(0))))
+            if gap <= _NEAR * size:
+                other.quad, other.shape, other.cut, other.misses, other.pieces = text.quad, text.shape, text.cut, 0, 0
+                self._texts.remove(text)
+                return True
+        return False
 
     # -- telling ---------------------------------------------------------------------------------------------------
 
@@ -517,6 +569,10 @@ def _lap(start: float) -> float:
 def _quad(points: g.Array) -> Quad:
     a, b, c, d = points.tolist()
     return ((a[0], a[1]), (b[0], b[1]), (c[0], c[1]), (d[0], d[1]))
+
+
+def _shape(quad: g.Array) -> float:
+    return max(float(g.widths(quad[None])[0]), 1.0) / max(float(g.heights(quad[None])[0]), 1.0)
 
 
 def _normal(patch: Image) -> NDArray[np.float32]:

@@ -65,6 +65,7 @@ class PlateReader:
 
     def __init__(self, *, limits: QualityLimits | None = LIMITS) -> None:
         self.quality = limits
+        self.min_confidence = 0.3
         self.detections = 0
         self.readings = 0
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_ocr.draw import _glyph, _strokes, draw, save_png
+from edge_ocr.draw import _glyph, _strokes, draw, overlay, save_png
 from edge_ocr.errors import InputError
 from edge_ocr.types import Quad, Region, TextWord
 
@@ -101,3 +101,24 @@ def test_png_comes_back_as_it_went(tmp_path: pathlib.Path) -> None:
     np.testing.assert_array_equal(back[:, :, ::-1], image)
     with pytest.raises(InputError, match="cannot be written"):
         save_png(tmp_path / "missing" / "a.png", image)
+
+
+def test_overlay_keeps_the_frame_and_its_size() -> None:
+    frame = np.full((240, 320, 3), 200, np.uint8)
+    quad = ((50.0, 60.0), (150.0, 60.0), (150.0, 90.0), (50.0, 90.0))
+    far = ((-5000.0, 60.0), (5000.0, 60.0), (5000.0, 90.0), (-5000.0, 90.0))
+    drawn = overlay(frame, [(quad, "한글 Aé", 1.0), (far, "x" * 500, 0.1)], ["one", "둘"])
+    assert drawn.shape == frame.shape
+    assert (frame == 200).all()
+    changed = (drawn != frame).any(axis=2)
+    assert changed[46:60, 50:80].mean() > 0.5  # the label, above its box
+    assert changed[66:84, 60:140].mean() == 0  # nothing inside it
+    assert changed[216:, :10].mean() > 0.5  # both lines
+    assert changed[100:200].mean() < 0.02
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 50), (12, 5)])
+def test_overlay_on_tiny_frames(size: tuple[int, int]) -> None:
+    quad = ((0.0, 0.0), (2.0, 0.0), (2.0, 2.0), (0.0, 2.0))
+    frame = np.zeros((*size, 3), np.uint8)
+    assert overlay(frame, [(quad, "글", 0.5)], ["a long line of text"]).shape == frame.shape

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -13,7 +14,7 @@ import plates
 import pytest
 import tiny
 from numpy.typing import NDArray
-from plates import PlateReader, film, ground, put
+from plates import LIMITS, PlateReader, film, ground, put
 
 from edge_ocr.errors import InputError
 from edge_ocr.reader import OCR
@@ -222,8 +223,10 @@ def test_frames_are_turned_upright() -> None:
 
 
 def test_hints_for_texts_and_for_frames_without() -> None:
-    cut = put(ground(), "12345", 0, 150)
-    assert {h.kind for e in events(film([cut] * 5)) for h in e.hints} == {"cut"}
+    cut = put(ground(), "12345", 5, 150)
+    assert {h.kind for e in events(film([cut] * 5), PlateReader(limits=replace(LIMITS, cut=0.3))) for h in e.hints} == {
+        "cut"
+    }
     dark = run(film([(ground() * 0.05).astype(np.uint8)] * 3), language="ko")
     assert [h.kind for h in dark[-1].hints] == ["dark"]
     assert "어둡" in dark[-1].hints[0].sentence
@@ -232,12 +235,40 @@ def test_hints_for_texts_and_for_frames_without() -> None:
 
 
 def test_json() -> None:
-    (first, *_) = events(film([put(ground(), "12345", 0, 150)] * 3))
+    limits = replace(LIMITS, cut=0.3)
+    (first, *_) = events(film([put(ground(), "12345", 5, 150)] * 3), PlateReader(limits=limits))
     row = json.loads(json.dumps(first.to_dict()))
     assert list(row) == ["event", "track", "frame", "ms", "text", "confidence", "quad", "hints"]
     assert (row["event"], row["track"], row["frame"], row["ms"], row["text"]) == ("appeared", 1, 0, 0.0, "12345")
     assert np.array(row["quad"]).shape == (4, 2)
     assert list(row["hints"][0]) == ["kind", "value", "sentence"]
+
+
+def test_a_text_is_told_when_it_is_wholly_in_view() -> None:
+    images = [put(ground(), "123456", 640 - 6 * k, 150) for k in range(1, 60)]
+    found = events(film(images))
+    assert told(found) == [("appeared", 1, "123456"), ("stable", 1, "123456"), ("lost", 1, "123456")]
+    assert found[0].frame >= 20  # it is 124 pixels wide
+
+
+def test_a_text_that_leaves_is_not_read_as_less() -> None:
+    images = [put(ground(), "123456", 120 - 6 * k, 150) for k in range(60)]
+    found = events(film(images))
+    assert told(found) == [("appeared", 1, "123456"), ("stable", 1, "123456"), ("lost", 1, "123456")]
+
+
+def test_a_text_that_never_fits_is_told_at_last_but_never_stable() -> None:
+    found = events(film([put(ground(), "1234", 565, 150)] * 60))
+    assert [e.event for e in found] == ["appeared", "lost"]
+    assert found[0].ms >= 1000
+
+
+def test_a_text_that_comes_back_elsewhere_keeps_its_number() -> None:
+    here, there = put(ground(), "31415", 200, 150), put(ground(), "31415", 200, 215)
+    found = events(film([here] * 20 + [there] * 40))
+    assert told(found) == [("appeared", 1, "31415"), ("stable", 1, "31415"), ("lost", 1, "31415")]
+    other = put(ground(), "2718", 200, 215)
+    assert {e.track for e in events(film([here] * 20 + [other] * 40))} == {1, 2}
 
 
 def test_texts_that_are_found_in_pieces_are_believed_at_last() -> None:
