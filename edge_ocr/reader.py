@@ -36,6 +36,8 @@ Image = NDArray[np.uint8]
 _BLOCK = 256  # regions cropped and read at a time, so that memory does not grow with the number of words
 _SMALL = 256  # a picture no higher than this, in which nothing was found, may be a word that fills it
 _FILLS = 0.3  # such a word is believed from this confidence
+_SURE, _FEW = 0.8, 5  # a picture's language is told from so many words, read as surely as this
+_FOREIGN_LEAD = 0.1  # and its own recognizer may then be less sure by so much
 _TURNED = 0.1  # a tall region is read sideways when that is surer by this much: most are upright letters
 
 
@@ -55,7 +57,9 @@ class OCR:
     have one), ManifestError and IntegrityError for models that are not whole.
 
     Which recognizer a word goes to: all words go to one that knows Hangul, if there is one, else to the first; what
-    it reads without any Hangul goes to the others too, and the surest reading stays.
+    it reads without any Hangul goes to the others too, and the surest reading stays. Where hardly any of the words
+    that it is sure of has Hangul, the picture is in another language: then all words go to the others too, which need
+    not be quite as sure (faint Latin print looks like doubtful Hangul to a reader of Hangul).
     """
 
     def __init__(
@@ -210,12 +214,14 @@ class OCR:
         words = recognizers[lead].recognize(crops[lead])
         if len(recognizers) == 1:
             return words
-        open_ = [i for i, word in enumerate(words) if not _has_hangul(word.text)]
+        foreign = _is_foreign(words)
+        lead_by = -_FOREIGN_LEAD if foreign else 0.0
+        open_ = [i for i, word in enumerate(words) if foreign or not _has_hangul(word.text)]
         for k, recognizer in enumerate(recognizers):
             if k == lead or not open_:
                 continue
             for i, word in zip(open_, recognizer.recognize([crops[k][i] for i in open_]), strict=True):
-                better = word.confidence > words[i].confidence
+                better = word.confidence > words[i].confidence + lead_by
                 equal = word.confidence == words[i].confidence and k < lead
                 if word.text and (better or equal or not words[i].text):
                     words[i] = word
@@ -244,6 +250,12 @@ class OCR:
         # Its pool is one for the whole process, as wide as the machine; it is only ever made smaller.
         if cv2.getNumThreads() > self.threads:
             cv2.setNumThreads(self.threads)
+
+
+def _is_foreign(words: Sequence[TextWord]) -> bool:
+    """Whether a picture's words are hardly ever Hangul where the reader of Hangul is sure of them."""
+    sure = [_has_hangul(w.text) for w in words if w.text and w.confidence >= _SURE]
+    return len(sure) >= _FEW and sum(sure) < 0.1 * len(sure)
 
 
 class _Clock:

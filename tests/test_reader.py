@@ -30,8 +30,8 @@ from edge_ocr.manifest import (
 CHARSET = "가나다abcdefgh0123456789 "
 # What each recognizer reads from a shade, and how surely.
 SHADES = {
-    "ko": {10: ("가나", 0.9), 20: ("abc", 0.6), 30: ("123", 0.8), 40: ("ab", 0.35), 50: ("", 1.0)},
-    "en": {10: ("ef", 0.99), 20: ("abd", 0.9), 30: ("128", 0.7), 40: ("gh", 0.4), 50: ("h", 0.9)},
+    "ko": {10: ("가나", 0.9), 20: ("abc", 0.6), 30: ("123", 0.8), 40: ("ab", 0.35), 50: ("", 1.0), 45: ("98", 0.95), 55: ("나", 0.5)},
+    "en": {10: ("ef", 0.99), 20: ("abd", 0.9), 30: ("128", 0.7), 40: ("gh", 0.4), 50: ("h", 0.9), 45: ("9b", 0.9), 55: ("d", 0.45)},
 }
 
 
@@ -167,6 +167,18 @@ def test_only_words_without_hangul_are_read_twice(models):
     ocr(models).read(page((50, 100, 10), (50, 200, 10), (50, 300, 20)))
     assert models["ko"].seen == 3
     assert models["en"].seen == 1
+
+
+def test_the_language_of_a_picture_counts(models):
+    # Five words read surely, none of them Hangul: English may be less sure, and doubtful Hangul goes there too.
+    latin = [(50, 40 + 60 * k, 45) for k in range(5)]
+    doubtful = (50, 400, 55)
+    assert [w.text for w in ocr(models).read(page(*latin, doubtful)).words] == ["9b"] * 5 + ["d"]
+    # One of six is Hangul: each word for itself.
+    mixed = page(*latin, (300, 40, 10), doubtful)
+    assert [w.text for w in ocr(models).read(mixed).words] == ["98", "가나", "98", "98", "98", "98", "나"]
+    # Too few to tell.
+    assert [w.text for w in ocr(models).read(page(*latin[:4], doubtful)).words] == ["98"] * 4 + ["나"]
 
 
 def test_min_confidence(models):
