@@ -1,4 +1,4 @@
-"""The command line: ``edge-ocr read | detect | live | models``.
+"""The command line: ``edge-ocr read | detect | scan | live | models``.
 
 Results go to standard output, everything else to standard error. Exit status: 0 all pictures were read, 1 some could
 not be, 2 nothing could be started (wrong usage, a missing model or engine), 130 interrupted.
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edge_ocr import __version__, cli_live
+from edge_ocr import __version__, cli_live, cli_scan
 from edge_ocr.errors import EdgeOcrError, ImageError, InputError
 
 if TYPE_CHECKING:
@@ -107,6 +107,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_common(detect)
     detect.set_defaults(act=_detect)
 
+    scan = commands.add_parser(
+        "scan", help="find number plates or machine-readable zones, and say what they mean",
+        description=cli_scan.DESCRIPTION, epilog=cli_scan.EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    cli_scan.add_arguments(scan)
+    _add_common(scan)
+    scan.set_defaults(act=_scan)
+
     live = commands.add_parser(
         "live", help="read the text of a camera, a video or a stream", description=cli_live.DESCRIPTION,
         epilog=cli_live.EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -184,6 +193,13 @@ def _read(options: argparse.Namespace) -> int:
         return reading.to_dict(), reading.text, reading.words
 
     return _each(options, work)
+
+
+def _scan(options: argparse.Namespace) -> int:
+    from edge_ocr.image import opencv
+
+    opencv()  # says in full what is wrong with it, where importing the scanners would not
+    return _each(options, cli_scan.make_work(options))
 
 
 def _detect(options: argparse.Namespace) -> int:
