@@ -8,6 +8,7 @@ again. What drifts is put right by the next detection, which is associated by ov
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +24,9 @@ __all__ = ["Change", "Flow", "Match", "Motion", "Scene", "fit_similarity", "matc
 Image = NDArray[np.uint8]
 
 _LONGEST = 400  # flow is computed on frames shrunk to this
-_VIEW = 60  # corners by which the view's motion is known
-_TEXT = 20  # and more for each text
-_MOST = 200  # and for all of them
+_VIEW = 40  # corners by which the view's motion is known
+_TEXT = 14  # and more for each text
+_MOST = 160  # and for all of them
 _WINDOW = 15
 _BACK = 1.0  # pixels by which a corner may miss itself when followed back
 _FEW = 4  # corners that a motion needs
@@ -88,27 +89,30 @@ def fit_similarity(start: g.Array, end: g.Array) -> g.Array | None:
     the motion is no camera's: over 30° or by a factor over 1.4 between two frames."""
     if len(start) < _FEW:
         return None
-    off = np.hypot(*(end - start - np.median(end - start, axis=0)).T)
-    matrix = np.zeros((2, 3))
+    x, y, u, v = start[:, 0], start[:, 1], end[:, 0], end[:, 1]
+    off = np.hypot(u - x - _middle(u - x), v - y - _middle(v - y))
+    a, b, tx, ty = 1.0, 0.0, 0.0, 0.0
     for _ in range(5):
-        spread = max(float(np.median(off)), 0.25)
-        weight = 1 / (1 + (off / spread) ** 2)
+        weight = 1 / (1 + (off / max(_middle(off), 0.25)) ** 2)
         share = weight / weight.sum()
-        p0, q0 = share @ start, share @ end
-        p, q = start - p0, end - q0
-        size = float(share @ (p**2).sum(1))
-        if size < 1e-6:
-            a, b = 1.0, 0.0
-        else:
-            a = float(share @ (p * q).sum(1)) / size
-            b = float(share @ (p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0])) / size
-        turn = np.array([[a, -b], [b, a]])
-        matrix = np.column_stack([turn, q0 - turn @ p0])
-        off = np.hypot(*(start @ turn.T + matrix[:, 2] - end).T)
-    factor, angle = float(np.hypot(a, b)), abs(float(np.arctan2(b, a)))
+        x0, y0, u0, v0 = (float(share @ k) for k in (x, y, u, v))
+        px, py = x - x0, y - y0
+        size = float(share @ (px * px + py * py))
+        if size > 1e-6:
+            a = float(share @ (px * (u - u0) + py * (v - v0))) / size
+            b = float(share @ (px * (v - v0) - py * (u - u0))) / size
+        tx, ty = u0 - a * x0 + b * y0, v0 - b * x0 - a * y0
+        off = np.hypot(a * x - b * y + tx - u, b * x + a * y + ty - v)
+    factor, angle = math.hypot(a, b), abs(math.atan2(b, a))
     if (off < 1.5).mean() < 0.5 or not 1 / 1.4 < factor < 1.4 or angle > np.pi / 6:
         return None
-    return matrix
+    return np.array([[a, -b, tx], [b, a, ty]])
+
+
+def _middle(values: g.Array) -> float:
+    """The (upper) median; numpy's own takes several times as long for a few dozen numbers."""
+    n = len(values) // 2
+    return float(np.partition(values, n)[n])
 
 
 class Flow:
@@ -127,7 +131,7 @@ class Flow:
         corners = _corners(before, np.asarray(quads, np.float64).reshape(-1, 4, 2) * scale)
         if not len(corners):
             return none  # an even surface: nothing to hold on to
-        tune: dict[str, Any] = {"winSize": (_WINDOW, _WINDOW), "maxLevel": 3}
+        tune: dict[str, Any] = {"winSize": (_WINDOW, _WINDOW), "maxLevel": 2}
         there, found, _ = cv2.calcOpticalFlowPyrLK(before, small, corners, None, **tune)
         back, again, _ = cv2.calcOpticalFlowPyrLK(small, before, there, None, **tune)
         start, end = corners.reshape(-1, 2).astype(np.float64), there.reshape(-1, 2).astype(np.float64)

@@ -61,12 +61,19 @@ def consensus(votes: Sequence[Vote]) -> Consensus:
     except that of equally strong ones.
     """
     ranked = sorted(votes, key=lambda v: -v.strength)
-    columns: list[dict[str, float]] = []
-    silent = 0.0  # what all readings so far vote for "none there" in a column that none of them has
+    # Readings of the same text cast their votes together, so that each text is aligned but once.
+    groups: dict[str, _Group] = {}
     for vote in ranked:
         characters = vote.word.characters or tuple(TextCharacter(c, vote.word.confidence) for c in vote.word.text)
-        columns = _join(columns, characters, vote, silent)
-        silent += vote.strength
+        group = groups.setdefault(vote.word.text, _Group([c.text for c in characters], [0.0] * len(characters)))
+        group.silent += vote.strength
+        for k, character in enumerate(characters):
+            group.cast[k] += vote.weight * character.confidence
+    columns: list[dict[str, float]] = []
+    silent = 0.0  # what all readings so far vote for "none there" in a column that none of them has
+    for group in sorted(groups.values(), key=lambda x: -x.silent):
+        columns = _join(columns, group, silent)
+        silent += group.silent
     total = sum(v.weight for v in ranked)
     chosen: list[TextCharacter] = []
     for column in columns:
@@ -86,46 +93,50 @@ def consensus(votes: Sequence[Vote]) -> Consensus:
     )
 
 
-def _join(
-    columns: list[dict[str, float]], characters: Sequence[TextCharacter], vote: Vote, silent: float
-) -> list[dict[str, float]]:
-    """The columns with one more reading aligned to them: least cost, where a character costs what share of its
-    column's votes is against it, and so does leaving a column out; a new column costs 1."""
-    n, m = len(columns), len(characters)
-    sums = [sum(column.values()) for column in columns]
+@dataclass
+class _Group:
+    """Readings of one text: its characters, the votes that each of them gets, and the votes that all of them together
+    cast for "none there" in a column of others."""
 
-    def against(j: int, c: str) -> float:
-        return 1.0 - columns[j].get(c, 0.0) / sums[j] if sums[j] > 0 else 1.0
+    symbols: list[str]
+    cast: list[float]
+    silent: float = 0.0
 
-    cost = [[0.0] * (m + 1) for _ in range(n + 1)]
-    step = [[""] * (m + 1) for _ in range(n + 1)]
-    for j in range(n + 1):
-        for i in range(m + 1):
-            ways = []
-            if j and i:
-                ways.append((cost[j - 1][i - 1] + against(j - 1, characters[i - 1].text), "both"))
-            if j:
-                ways.append((cost[j - 1][i] + against(j - 1, ""), "column"))
-            if i:
-                ways.append((cost[j][i - 1] + 1.0, "new"))
-            if ways:
-                cost[j][i], step[j][i] = min(ways, key=lambda w: round(w[0], 9))
+
+def _join(columns: list[dict[str, float]], group: _Group, silent: float) -> list[dict[str, float]]:
+    """The columns with one more text aligned to them: least cost, where a character costs what share of its column's
+    votes is against it, and so does leaving a column out; a new column costs 1."""
+    n, m = len(columns), len(group.symbols)
+    cost = [[float(i) for i in range(m + 1)]]  # of aligning the first j columns with the first i characters
+    step = [["new"] * (m + 1)]
+    for j, column in enumerate(columns):
+        total = sum(column.values()) or 1.0
+        leave = 1.0 - column.get("", 0.0) / total
+        above, row, ways = cost[j], [cost[j][0] + leave], ["column"]
+        for i, symbol in enumerate(group.symbols):
+            best, way = above[i] + 1.0 - column.get(symbol, 0.0) / total, "both"
+            if above[i + 1] + leave < best - 1e-9:
+                best, way = above[i + 1] + leave, "column"
+            if row[i] + 1.0 < best - 1e-9:
+                best, way = row[i] + 1.0, "new"
+            row.append(best)
+            ways.append(way)
+        cost.append(row)
+        step.append(ways)
     out: list[dict[str, float]] = []
     j, i = n, m
     while j or i:
         way = step[j][i]
         if way == "new":
             i -= 1
-            column = {"": silent} if silent else {}
-            column[characters[i].text] = vote.weight * characters[i].confidence
-        else:
-            j -= 1
-            column = dict(columns[j])
-            i -= way == "both"
-            symbol = characters[i].text if way == "both" else ""
-            share = characters[i].confidence if way == "both" else vote.word.confidence
-            column[symbol] = column.get(symbol, 0.0) + vote.weight * share
-        out.append(column)
+            fresh = {"": silent} if silent else {}
+            fresh[group.symbols[i]] = group.cast[i]
+            out.append(fresh)
+            continue
+        j -= 1
+        i -= way == "both"
+        symbol, votes = (group.symbols[i], group.cast[i]) if way == "both" else ("", group.silent)
+        out.append(columns[j] | {symbol: columns[j].get(symbol, 0.0) + votes})
     return out[::-1]
 
 
