@@ -199,6 +199,12 @@ def test_a_word_that_was_found_in_two_pieces(gap, text):
     assert read(put("아메 리카노", 0, 0, gap=gap)) == [text]
 
 
+def test_boxes_that_share_two_letters_are_one_line():
+    words = [TextWord("(1.6인)떡볶이(오", 0.9, quad=((0, 0), (200, 0), (200, 20), (0, 20)))]
+    words.append(TextWord("(오리지널)", 0.9, quad=((170, -2), (270, -2), (270, 18), (170, 18))))
+    assert len(read(words)) == 1
+
+
 def test_low_marks_stay_in_their_line():
     words = put("well", 0, 0) + put("known", 62, 0) + put("next line", 0, 26)
     words.append(TextWord("-", 0.9, quad=((46, 9), (56, 9), (56, 12), (46, 12))))
@@ -210,6 +216,17 @@ def test_words_that_jitter():
     rng = np.random.default_rng(4)
     words = moved(receipt(), lambda p: p + rng.uniform(-2, 2, (1, 2)) + rng.uniform(-1.5, 1.5, (4, 2)))
     assert read(words) == RECEIPT_LINES
+
+
+def test_rows_are_found_though_the_words_own_angles_are_wrong():
+    m = g.warp_matrix([[0, 0], [600, 0], [600, 400], [0, 400]], [[60, 200], [560, 20], [640, 300], [120, 480]])
+
+    def less_turned(p):
+        """Where the page's perspective puts it, but turned less than it should be."""
+        centre, size, angle = g.oriented_rectangles(g.apply_matrix(m, p)[None])
+        return g.rectangle_quads(centre, size, angle * 0.75)[0]
+
+    assert read(moved(receipt(), less_turned)) == RECEIPT_LINES
 
 
 def test_sideways_text_is_read_after_the_rest():
