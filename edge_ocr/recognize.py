@@ -23,7 +23,7 @@ from edge_ocr.manifest import RecognizeManifest
 from edge_ocr.preprocess import crop_to_line
 from edge_ocr.types import TextCharacter, TextWord
 
-__all__ = ["Recognizer"]
+__all__ = ["Recognizer", "align"]
 
 Image = NDArray[np.uint8]
 # Windows of a long line share so many line heights: what stands nearer to a window's end than half of it is taken from
@@ -74,7 +74,7 @@ class Recognizer:
 
     def word_of(self, lp: LogProbs, text: str) -> TextWord:
         """The word that ``text`` makes of what the network said, each character as sure as the network is of it."""
-        return self._finish(_align(lp, text))
+        return self._finish(align(lp, text))
 
     def log_probs(self, crops: Sequence[Image]) -> list[LogProbs]:
         """What the network says of each crop, before any decoding."""
@@ -163,7 +163,7 @@ class Recognizer:
         if how.default == "beam":
             text = beam(lp, width=how.beam_width)[0][0]
             if text != read.text:
-                read = _align(lp, text)
+                read = align(lp, text)
         return self._finish(read)
 
     def _finish(self, read: Decoded) -> TextWord:
@@ -193,7 +193,7 @@ def _join(parts: list[LogProbs]) -> LogProbs:
     return LogProbs(cat("symbols"), parts[0].charset, cat("initial"), cat("medial"), cat("final"))
 
 
-def _align(lp: LogProbs, text: str) -> Decoded:
+def align(lp: LogProbs, text: str) -> Decoded:
     """The best alignment of a given text (Viterbi over the CTC lattice): place and confidence of its characters."""
     columns = lp.symbols.shape[0]
     states = 2 * len(text) + 1

@@ -31,7 +31,7 @@ from edge_ocr.errors import InputError
 from edge_ocr.geometry import bounding_rectangle, heights, reading_angles, widths
 from edge_ocr.image import load_image
 from edge_ocr.models import find_detector, find_recognizer
-from edge_ocr.recognize import Recognizer
+from edge_ocr.recognize import Recognizer, align
 from edge_ocr.scanners.lines import to_quad
 from edge_ocr.types import Quad, Region, TextWord
 
@@ -202,8 +202,10 @@ def _date(text: str, latest: int) -> str:
 _SMALLEST = 5.0  # pixels: lower text is not tried
 _GAP = 5.0  # heights that may lie between two found words of a line: fillers are easily missed
 _LONG = 9.0  # heights that a found row is wide at least; the longest of a zone twice that
-_BEAM, _TOP = 24, 4
-_FAR = 14.0  # natural logarithms by which a line may be less likely than the likeliest, and be chosen for its digits
+_BEAM, _TOP = 8, 4
+_MOST = 120  # readings of a line that are tried for their check digits
+_LUCK = 0.02  # the share of wrong readings that may pass by chance
+_FAR = 10.0  # natural logarithms by which a line may be less likely than the likeliest, and be chosen for its digits
 _CLEAR = 3.0  # and by which another line that passes must be less likely, or neither is believed
 _OFF = 0.2  # share of a line's characters in which layout and plain reading may differ
 
@@ -303,7 +305,7 @@ class Scanner:
 
     def _read(self, picture: Image, quads: NDArray[np.float64]) -> Mrz | None:
         given = self._recognizer.manifest.input
-        crops = [c.image for c in crop_quads(picture, quads, height=given.height, margin=max(given.margin, 0.12))]
+        crops = [c.image for c in crop_quads(picture, quads, height=given.height, margin=given.margin)]
         lps = self._recognizer.log_probs(crops)
         plain = tuple(greedy(lp).text for lp in lps)
         best: tuple[tuple[bool, float], Layout, tuple[str, ...], MrzText] | None = None
@@ -360,23 +362,25 @@ def _choose(layout: Layout, lps: Sequence[LogProbs]) -> tuple[float, tuple[str, 
     log-probability per character of the latter, and whether the choice was clear. None where the layout cannot be read
     from these columns.
 
-    Two mistakes can cancel each other in a check digit, O and 0 twice above all. So a choice is clear only if no other
-    one that passes as well is nearly as likely.
+    Two mistakes can cancel each other in a check digit, O and 0 twice above all, so a choice is clear only if no other
+    one that passes as well is nearly as likely. And whoever tries long enough finds something that passes: a layout
+    with n check digits has a chance of 10^-n a try, so no more are tried than that leaves little to chance.
     """
     options: list[list[tuple[str, float]]] = []
-    for lp, expression in zip(lps, layout.lines, strict=True):
+    checked = sorted({k for k, _ in layout.checks.values()} | {1})
+    for k, (lp, expression) in enumerate(zip(lps, layout.lines, strict=True)):
         found = search(lp, _pattern(expression), width=_BEAM, top=_TOP)
         if not found:
             return None
-        options.append([x for x in found if x[1] > found[0][1] - _FAR])
+        options.append(_look_alikes(lp, _pattern(expression), found) if k in checked else found[:1])
     size = sum(len(x[0][0]) for x in options)
     first = tuple(x[0][0] for x in options)
     likeliest = sum(x[0][1] for x in options) / size
     # Lines without check digits stay as they are read; the others are tried together, the likeliest combination first.
-    checked = sorted({k for k, _ in layout.checks.values()} | {1})
     tries = sorted(itertools.product(*(options[k] for k in checked)), key=lambda x: -sum(score for _, score in x))
     passed: list[tuple[float, tuple[str, ...]]] = []
-    for combination in tries:
+    digits = len(layout.checks) + (layout.composite is not None) - ("optional" in layout.checks)
+    for combination in tries[: max(1, int(_LUCK * 10**digits))]:
         score = sum(x for _, x in combination)
         if passed and score < passed[0][0] - _CLEAR:
             break
@@ -389,6 +393,41 @@ def _choose(layout: Layout, lps: Sequence[LogProbs]) -> tuple[float, tuple[str, 
             if len(passed) == 2:
                 break
     return likeliest, passed[0][1] if passed else first, len(passed) == 1
+
+
+def _look_alikes(lp: LogProbs, pattern: Pattern, found: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """The texts found, and what becomes of the likeliest when some of its characters are taken for what looks alike:
+    nothing that is less likely by more than ``_FAR``, at most ``_MOST``, the likeliest first.
+
+    A beam keeps few of these, because every character brings its own. Here each place is weighed on its own over the
+    columns that it takes up, where the network's columns are independent.
+    """
+    best, score = found[0]
+    read = align(lp, best)
+    swaps: list[tuple[float, int, str]] = []
+    for i, (c, (a, b)) in enumerate(zip(best, read.columns, strict=True)):
+        own = float(lp.of(c)[a : b + 1].sum())
+        near = [(float(lp.of(x)[a : b + 1].sum()) - own, i, x) for x in ALPHABET if x != c]
+        swaps += [x for x in sorted(near, reverse=True)[:3] if x[0] > -_FAR]
+    swaps.sort(reverse=True)
+    texts = {text: s for text, s in found if s > score - _FAR}
+    wave = [(0.0, best, 0)]
+    while wave and len(texts) < _MOST:
+        wave.sort(reverse=True)
+        loss, text, at = wave.pop(0)
+        taken = {k for k, (x, y) in enumerate(zip(text, best, strict=True)) if x != y}
+        for k in range(at, len(swaps)):
+            cost, i, x = swaps[k]
+            if loss + cost < -_FAR:
+                break
+            other = text[:i] + x + text[i + 1 :]
+            if i in taken or not pattern.matches(other):
+                continue
+            texts.setdefault(other, score + loss + cost)
+            wave.append((loss + cost, other, k + 1))
+            if len(texts) >= _MOST:
+                break
+    return sorted(texts.items(), key=lambda x: -x[1])
 
 
 def _real_dates(text: MrzText) -> bool:

@@ -1,0 +1,176 @@
+"""Number plates: what their text says, and finding and reading them in drawn pictures."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_ocr.errors import ImageError, InputError, ModelNotFound
+from edge_ocr.scanners.plate import DISTRICTS, REGIONS, Scanner, grammar, parse, side_by_side
+
+coded = pytest.importorskip("coded")
+pytest.importorskip("onnxruntime")
+
+CHARSET = "0123456789가나서울바아허인천A-"
+SIZE = (192, 448)
+
+
+# -- parse ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("12가3456", ("private", "", "12", "가", "3456", "car")),
+        ("384가8107", ("private", "", "384", "가", "8107", "car")),
+        ("70무0001", ("private", "", "70", "무", "0001", "van")),
+        ("80소1234", ("private", "", "80", "소", "1234", "lorry")),
+        ("97소1234", ("private", "", "97", "소", "1234", "lorry")),
+        ("98소1234", ("private", "", "98", "소", "1234", "special")),
+        ("799우1234", ("private", "", "799", "우", "1234", "van")),
+        ("979우1234", ("private", "", "979", "우", "1234", "lorry")),
+        ("997우1234", ("private", "", "997", "우", "1234", "special")),
+        ("998우1234", ("private", "", "998", "우", "1234", "emergency")),
+        ("56하5037", ("rental", "", "56", "하", "5037", "car")),
+        ("123호4567", ("rental", "", "123", "호", "4567", "car")),
+        ("12육3456", ("military", "", "12", "육", "3456", "car")),
+        ("서울31아7471", ("commercial", "서울", "31", "아", "7471", "car")),
+        ("세종 80 배 1234", ("parcel", "세종", "80", "배", "1234", "lorry")),
+        ("서울36러4994", ("private", "서울", "36", "러", "4994", "car")),
+        ("경기5가1234", ("private", "경기", "5", "가", "1234", "")),
+        ("02누5770", ("private", "", "02", "누", "5770", "car")),
+    ],
+)
+def test_what_a_plate_says(text: str, want: tuple[str, ...]) -> None:
+    found = parse(text)
+    assert found is not None
+    assert (found.kind, found.region, found.number, found.letter, found.serial, found.vehicle) == want
+    assert found.text == text.replace(" ", "")
+    assert json.loads(json.dumps(found.to_dict()))["kind"] == want[0]
+
+
+def test_motorcycles_and_diplomats() -> None:
+    found = parse("서울 강남 가 1234")
+    assert found is not None
+    said = (found.kind, found.region, found.district, found.letter, found.serial)
+    assert said == ("motorcycle", "서울", "강남", "가", "1234")
+    # A region that is a district's name too: 광주 is a city of Gyeonggi, and a region.
+    twice = parse("경기광주나0001")
+    assert twice is not None and (twice.region, twice.district) == ("경기", "광주")
+    for text in ("외교012-034", "외교012034"):
+        found = parse(text)
+        assert found is not None
+        assert (found.kind, found.region, found.text) == ("diplomatic", "외교", "외교012-034")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "1234", "00가1234", "012가1234", "12가345", "12가34567", "12각3456", "12바3456", "서울12345",
+        "뉴욕12가1234", "12A3456", "1가1234", "1234가5678", "외교12-345", "서울강가1234", "가1234", "12가3456호", "OCR",
+    ],
+)  # fmt: skip
+def test_what_is_no_plate(text: str) -> None:
+    assert parse(text) is None
+    assert not grammar().matches(text)
+
+
+def test_every_region_and_district() -> None:
+    assert len(set(REGIONS)) == 17
+    assert len(set(DISTRICTS)) == len(DISTRICTS)
+    for region in REGIONS:
+        assert parse(f"{region}12바3456") is not None and grammar().matches(f"{region}12바3456")
+    for district in DISTRICTS:
+        found = parse(f"경기{district}가1234")
+        assert found is not None and found.district == district
+
+
+def test_lines_side_by_side() -> None:
+    upper, lower = np.full((16, 40, 3), 10, np.uint8), np.full((64, 128, 3), 200, np.uint8)
+    row = side_by_side(upper, lower, height=32)
+    assert row.shape == (32, 80 + 64)
+    assert (row[:, :80] == 10).all() and (row[:, 80:] == 200).all()
+    squeezed = side_by_side(upper, lower, height=32, max_width=72)
+    assert squeezed.shape == (32, 72) and (squeezed[:, :40] == 10).all()
+
+
+# -- scan ----------------------------------------------------------------------------------------------------------
+def picture() -> NDArray[np.uint8]:
+    return np.full((*SIZE, 3), coded.WHITE, np.uint8)
+
+
+def scan(tmp_path: pathlib.Path, image: NDArray[np.uint8], words: list[coded.Quad], **options: float) -> list[str]:
+    folder = coded.make_models(tmp_path, name="plate-kr", charset=CHARSET, size=SIZE, words=words)
+    return [p.text for p in Scanner(models_dir=folder, **options).scan(image)]
+
+
+def test_two_words_of_a_line_are_one_plate(tmp_path: pathlib.Path) -> None:
+    image = picture()
+    words = [coded.put(image, 40, 60, "12가", CHARSET), coded.put(image, 120, 60, "3456", CHARSET)]
+    folder = coded.make_models(tmp_path, name="plate-kr", charset=CHARSET, size=SIZE, words=words)
+    (plate,) = Scanner(models_dir=folder).scan(image)
+    assert (plate.text, plate.kind, plate.plain) == ("12가3456", "private", "12가3456")
+    assert "".join(c.text for c in plate.characters) == plate.text
+    assert plate.confidence > 0.9 and all(c.confidence > 0.9 for c in plate.characters)
+    assert np.abs(np.array(plate.quad) - [words[0][0], words[1][1], words[1][2], words[0][3]]).max() < 6
+    data = json.loads(json.dumps(plate.to_dict()))
+    assert {"text", "kind", "quad", "confidence", "characters", "plain", "region"} <= set(data)
+
+
+def test_two_lines_are_one_plate(tmp_path: pathlib.Path) -> None:
+    image = picture()
+    words = [coded.put(image, 80, 40, "서울12", CHARSET), coded.put(image, 70, 84, "바3456", CHARSET)]
+    assert scan(tmp_path, image, words) == ["서울12바3456"]
+
+
+def test_words_beside_a_plate_stay_out_of_it(tmp_path: pathlib.Path) -> None:
+    image = picture()
+    words = [
+        coded.put(image, 40, 20, "AAAA", CHARSET), coded.put(image, 40, 90, "123가", CHARSET),
+        coded.put(image, 140, 90, "4567", CHARSET), coded.put(image, 330, 90, "AAA", CHARSET),
+    ]  # fmt: skip
+    assert scan(tmp_path, image, words) == ["123가4567"]
+
+
+def test_two_cars_two_plates_the_surest_first(tmp_path: pathlib.Path) -> None:
+    image = picture()
+    words = [coded.put(image, 20, 20, "12가3456", CHARSET), coded.put(image, 220, 130, "98나7654", CHARSET)]
+    image[20:52, 20:32] += 5  # the first figure's shade is off
+    folder = coded.make_models(tmp_path, name="plate-kr", charset=CHARSET, size=SIZE, words=words)
+    plates = Scanner(models_dir=folder).scan(image)
+    assert [p.text for p in plates] == ["98나7654", "12가3456"]
+    assert plates[0].confidence > plates[1].confidence
+
+
+def test_what_is_no_plate_gives_none(tmp_path: pathlib.Path) -> None:
+    image = picture()
+    words = [coded.put(image, 40, 60, "0212345", CHARSET), coded.put(image, 40, 120, "AAAA", CHARSET)]
+    assert scan(tmp_path, image, words) == []
+
+
+def test_the_grammar_chooses_and_the_plain_reading_stays(tmp_path: pathlib.Path) -> None:
+    image = picture()
+    words = [coded.put(image, 40, 60, "1A가3456", CHARSET)]
+    # The second figure is clearly an A: a figure in its place would be a guess.
+    assert scan(tmp_path, image, words, min_confidence=0.6) == []
+
+
+def test_a_picture_that_is_all_plate_is_read_without_finding(tmp_path: pathlib.Path) -> None:
+    image = np.full((coded.HEIGHT, 200, 3), coded.WHITE, np.uint8)
+    coded.put(image, 10, 0, "12가3456", CHARSET)
+    elsewhere = [coded.box(0, 0, "0")]
+    folder = coded.make_models(tmp_path, name="plate-kr", charset=CHARSET, size=SIZE, words=elsewhere)
+    assert [p.text for p in Scanner(models_dir=folder).scan(image)] == ["12가3456"]
+
+
+def test_errors(tmp_path: pathlib.Path) -> None:
+    folder = coded.make_models(tmp_path, name="mrz", charset="0", size=SIZE, words=[coded.box(8, 8, "000")])
+    with pytest.raises(ModelNotFound, match="plate-kr"):
+        Scanner(models_dir=folder)
+    with pytest.raises(InputError, match="min_confidence"):
+        Scanner(models_dir=folder, min_confidence=2)
+    other = coded.make_models(tmp_path / "x", name="plate-kr", charset="0", size=SIZE, words=[coded.box(8, 8, "000")])
+    with pytest.raises(ImageError):
+        Scanner(models_dir=other).scan(np.zeros((0, 0, 3), np.uint8))
