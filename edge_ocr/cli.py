@@ -146,7 +146,7 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lang", type=_languages, default=("ko", "en"), metavar="L,L",
                         help="languages to expect, the first ones first (default: ko,en)")
     parser.add_argument("--min-confidence", type=_share, default=None, metavar="X",
-                        help="leave out words below this confidence, 0..1 (default: as the models say; 0 leaves out none)")
+                        help="leave out words below this confidence, 0..1 (default: as the models say; 0: none)")
 
 
 def _add_engine(parser: argparse.ArgumentParser) -> None:

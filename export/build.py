@@ -183,12 +183,13 @@ def build_detector(
 
 
 def keep_weights(checkpoint: Path, path: Path) -> None:
-    """The EMA weights in half precision, with the network's config in the header."""
+    """The averaged weights of either trainer in half precision, with the network's config in the header."""
     from safetensors.torch import save_file
 
     state = torch.load(checkpoint, map_location="cpu", weights_only=False)
-    config = json.dumps(state.get("model_config", {}), ensure_ascii=True)
-    tensors = {k: (v.half() if v.dtype == torch.float32 else v).contiguous() for k, v in state["ema"].items()}
+    config = json.dumps(state.get("model_config") or state["config"], ensure_ascii=True)
+    averaged = state["ema"] if "ema" in state else state["average"]
+    tensors = {k: (v.half() if v.dtype == torch.float32 else v).contiguous() for k, v in averaged.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path, metadata={"model_config": config, "samples": str(state["samples"])})
 

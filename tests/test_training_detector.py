@@ -209,3 +209,12 @@ def test_folding_and_onnx_change_nothing(tmp_path: Path) -> None:
 def test_the_config_file_says_what_the_defaults_say() -> None:
     path = Path(trainer.__file__).parent / "configs" / "detector.json"
     assert Config.from_dict(json.loads(path.read_text(encoding="utf-8"))) == Config()
+
+
+def test_weights_go_on_where_shapes_fit(tmp_path: Path) -> None:
+    source = Detector()
+    torch.save({"average": source.state_dict()}, tmp_path / "a.pt")
+    fresh = Detector()
+    assert not torch.equal(fresh.stem[0].weight, source.stem[0].weight)
+    assert trainer.initialise(fresh, tmp_path / "a.pt") == len(source.state_dict())
+    torch.testing.assert_close(fresh.stem[0].weight, source.stem[0].weight)

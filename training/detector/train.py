@@ -229,6 +229,20 @@ def load_model(path: str | Path) -> tuple[Detector, dict[str, Any]]:
     return model.eval(), data
 
 
+def initialise(model: Detector, path: Path) -> int:
+    """Copy every tensor of a checkpoint or a .safetensors file whose name and shape fit; returns how many."""
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        source = load_file(path)
+    else:
+        source = torch.load(path, map_location="cpu", weights_only=True)["average"]
+    own = model.state_dict()
+    fit = {k: v.to(own[k].dtype) for k, v in source.items() if k in own and own[k].shape == v.shape}
+    model.load_state_dict(fit, strict=False)
+    return len(fit)
+
+
 def train(
     ingredients: str,
     out: Path,
@@ -240,6 +254,7 @@ def train(
     threads: int = 1,
     workers: int = 0,
     labelled: Path | None = None,
+    init: Path | None = None,
     every: float = 180.0,
     seconds_between_validations: float = 600.0,
 ) -> dict[str, float]:
@@ -250,6 +265,8 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     place = torch.device(device)
     model = Detector(config.model).to(place, memory_format=torch.channels_last)
+    if init is not None:
+        initialise(model, init)
     kept = Detector(config.model).to(place)
     kept.load_state_dict(model.state_dict())
     matrices = [p for p in model.parameters() if p.ndim > 1]
@@ -413,7 +430,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/detector"))
     parser.add_argument("--config", type=Path, help="JSON file that overrides the defaults of Config")
     parser.add_argument("--minutes", type=float, default=90.0, help="training time in all, resumed parts included")
-    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--resume", action="store_true", help="go on from OUT/last.pt if it is there")
+    parser.add_argument("--init", type=Path, help="start from the weights of a checkpoint or .safetensors file")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=0, help="processes that draw; 0 draws in the trainer itself")
@@ -436,6 +454,7 @@ def main() -> None:
                 threads=a.threads,
                 workers=a.workers,
                 labelled=a.labelled,
+                init=a.init,
                 seconds_between_validations=60 * a.validate_every,
             )
         )
