@@ -38,7 +38,7 @@ from edge_ocr.types import Quad, Region, TextWord
 if TYPE_CHECKING:
     from edge_ocr.image import ImageSource
 
-__all__ = ["ALPHABET", "LAYOUTS", "Field", "Layout", "Mrz", "MrzText", "Scanner", "check_digit", "parse"]
+__all__ = ["ALPHABET", "LAYOUTS", "Field", "Layout", "Mrz", "MrzText", "Scanner", "check_digit", "choose", "parse"]
 
 Image = NDArray[np.uint8]
 MODEL = "mrz"
@@ -314,7 +314,7 @@ class Scanner:
                 continue
             if not all(0.8 * layout.width <= len(p) <= 1.2 * layout.width for p in plain):
                 continue
-            choice = _choose(layout, lps)
+            choice = choose(layout, lps)
             if choice is None:
                 continue
             score, lines, clear = choice
@@ -357,7 +357,7 @@ def _pattern(expression: str) -> Pattern:
     return Pattern(expression)
 
 
-def _choose(layout: Layout, lps: Sequence[LogProbs]) -> tuple[float, tuple[str, ...], bool] | None:
+def choose(layout: Layout, lps: Sequence[LogProbs]) -> tuple[float, tuple[str, ...], bool] | None:
     """The likeliest lines of a layout all of whose check digits hold, else the likeliest of all; with the
     log-probability per character of the latter, and whether the choice was clear. None where the layout cannot be read
     from these columns.

@@ -158,7 +158,7 @@ class MrzSynth:
             if text.count("<") > 0.6 * len(text) and rng.random() < 0.75:  # fillers are learned soon
                 continue
             others = [lines[k][start : start + n] if 0 <= k < len(lines) else "" for k in (row - 1, row + 1)]
-            image = self._draw(rng, text, others)
+            image = self.line(rng, text, others)
             if image is not None and image.shape[1] <= self.max_width:
                 return Sample(image, text)
 
@@ -183,7 +183,8 @@ class MrzSynth:
                 view = canvas[y0:y1, x0:x1]
                 np.maximum(view, mask[y0 - py : y1 - py, x0 - px : x1 - px], out=view)
 
-    def _draw(self, rng: Rng, text: str, others: list[str]) -> NDArray[np.uint8] | None:
+    def line(self, rng: Rng, text: str, others: list[str]) -> NDArray[np.uint8] | None:
+        """A crop uint8 ``[32, w]`` of a line, with ``others`` above and below it; None where it came out too wide."""
         hard = self.difficulty
         face = self.faces[int(rng.integers(len(self.faces)))]
         if self.alike and rng.random() < 0.15:
