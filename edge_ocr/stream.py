@@ -45,7 +45,7 @@ _FAST = 0.04  # of the frame's longer side, from one frame to the next
 
 # When to read.
 _READS = 8  # texts a frame at most, so that no frame takes much longer than others
-_GAP = 0.06  # seconds between readings of one text: neighbouring frames make the same mistakes
+_GAP = 0.1  # seconds between readings of one text: neighbouring frames make the same mistakes
 _LOOK = 0.1  # seconds between looks at a text that is settled, in case it is sharper or has changed
 _AGAIN = 0.3  # seconds between readings of one that is settled but unsure, or that cannot be read
 _SHARPER = 1.15  # a text is read again when it is better to see by this factor than it ever was
@@ -55,12 +55,15 @@ _CHANGED = 0.9  # a spot that differs by so many standard deviations from the pa
 
 # When a text is told.
 _VOTES = 3  # readings that a stable text needs
-_SETTLED = 0.5  # and the share of the votes that its weakest character has
+_SPAN = 0.3  # and seconds between the first and the last
+_SETTLED = 0.65  # and the share of the votes that its weakest character has,
+_MANY, _SETTLED_MANY = 8, 0.5  # or this share of so many readings
 _CLEAR = 0.3  # and the fitness of its best frame, unless it was read often: blur gives the same mistakes again
 _SURE = 0.85  # a confidence with which it need not be read again
 _DROPS = 2  # detections that must miss a text before it is lost
 _EDGE = 2.0  # pixels from the edge, within which a text may go on beyond it
 _RESHAPED = 1.2  # a text whose width by height changed by this factor is another piece of it
+_ODD = 3  # detections in a row that say so, until that is believed
 _NEAR = 3.0  # heights within which a text that went missing is looked for, if the same is read
 _PIECES = 3  # detections in a row that find a text in pieces, or as part of a larger one, until that is believed
 
@@ -151,12 +154,14 @@ class _Text:
     misses: int = 0
     left: float = np.inf  # since when it is outside the view
     pieces: int = 0
+    odd: int = 0
     votes: Votes = field(default_factory=Votes)
     told: str = ""
     stable: bool = False
     quality: Quality | None = None
     fittest: float = 0.0  # best fitness of any reading
     looked: float = -1e9
+    begun: float = 0.0  # when its first vote was cast
     read: float = -1e9
     reads: int = 0
     last: str = ""  # what the last reading was
@@ -345,7 +350,7 @@ class Stream:
         return self._asks(change)
 
     def _asks(self, change: Change) -> bool:
-        unsettled = any(text.misses or text.pieces or self._entered(text) for text in self._texts)
+        unsettled = any(text.misses or text.pieces or text.odd or self._entered(text) for text in self._texts)
         other = change.uncovered >= _UNCOVERED or change.altered >= _ALTERED
         return unsettled or other or change.sharper >= _SHARPENED
 
@@ -402,15 +407,18 @@ class Stream:
 
     def _found(self, text: _Text, quad: g.Array) -> None:
         """A detection found a followed text again."""
-        shape = _shape(quad)
-        text.cut = self._cut(quad)
-        if not text.cut and not 1 / _RESHAPED < shape / text.shape < _RESHAPED:
-            # More, or less, of it is seen now: what was read before was not this.
-            text.votes, text.fittest, text.quad = Votes(), 0.0, quad
-            text.shape = shape
-        # The flow is steadier than the detector, which is right in the mean: they share.
-        text.quad = 0.5 * (text.quad + quad)
         text.misses, text.pieces = 0, 0
+        came, text.cut = text.cut, self._cut(quad)
+        other = not 1 / _RESHAPED < _shape(quad) / text.shape < _RESHAPED
+        text.odd = text.odd + 1 if other else 0
+        if not other:
+            # The flow is steadier than the detector, which is right in the mean: they share.
+            text.quad = 0.5 * (text.quad + quad)
+        elif text.cut or came or text.odd >= _ODD:
+            # More, or less, of it is seen now.
+            text.quad, text.shape, text.odd = quad, _shape(quad), 0
+            if not text.cut:
+                text.votes, text.fittest = Votes(), 0.0  # what was read before was not this
 
     def _cut(self, quad: g.Array, edge: float = _EDGE) -> bool:
         """Whether a quad reaches the edge of what is looked at, so that there may be more of its text beyond."""
@@ -502,6 +510,8 @@ class Stream:
         text.look = _normal(patch)
         text.fittest = max(text.fittest, fitness)
         # Squared: frames that are hard to read are wrong together, not each in its own way.
+        if not text.votes.result.readings:
+            text.begun = self._now
         said = text.votes.add(word, fitness**2)
         if not said.text or said.confidence < self.min_confidence:
             return []
@@ -511,7 +521,9 @@ class Stream:
             if self._rejoin(text):
                 return []
         clear = text.fittest >= _CLEAR or text.reads >= _PATIENCE
-        settled = clear and not text.cut and said.readings >= _VOTES and said.agreeing >= 2 and said.weakest >= _SETTLED
+        enough = said.readings >= _VOTES and said.agreeing >= 2 and self._now - text.begun >= _SPAN - 1e-6
+        least = _SETTLED if said.readings < _MANY else _SETTLED_MANY
+        settled = clear and enough and not text.cut and said.weakest >= least
         events = []
         if not text.told:
             text.told = said.text

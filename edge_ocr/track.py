@@ -131,7 +131,7 @@ class Flow:
         corners = _corners(before, np.asarray(quads, np.float64).reshape(-1, 4, 2) * scale)
         if not len(corners):
             return none  # an even surface: nothing to hold on to
-        tune: dict[str, Any] = {"winSize": (_WINDOW, _WINDOW), "maxLevel": 2}
+        tune: dict[str, Any] = {"winSize": (_WINDOW, _WINDOW), "maxLevel": 3}
         there, found, _ = cv2.calcOpticalFlowPyrLK(before, small, corners, None, **tune)
         back, again, _ = cv2.calcOpticalFlowPyrLK(small, before, there, None, **tune)
         start, end = corners.reshape(-1, 2).astype(np.float64), there.reshape(-1, 2).astype(np.float64)

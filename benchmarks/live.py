@@ -1,0 +1,255 @@
+"""Plays clips through the stream and measures what a user of a camera would notice.
+
+    python -m benchmarks.live out/clips --threads 2 --out out/live.json
+    python -m benchmarks.live out/clips --realtime
+    python -m benchmarks.live out/clips --memory 10000
+
+Clips are videos with a truth beside them (``benchmarks/clips.py``). A text counts when it could be read (wholly in
+view, not too small) for ``--least`` seconds; events are its own when their quad overlaps its true place in that frame.
+Per clip and over all:
+
+- right: share of these texts that became stable with the right text (letters, digits and case fold with ``--fold``)
+- wrong, spurious: stable texts that say something else, or stand where no text is, a text
+- first_ms: from when a text could first be read to the first event with its right text (median, 95th percentile)
+- flicker: changes after a text was stable, a stable text; tracks: track numbers a text
+- cpu_ms: CPU time a frame, mean and 95th percentile; detections and reads a frame; fps that this machine could do
+
+``--realtime`` plays each clip at its own pace as a camera would bring it: frames dropped, and how old a frame was when
+it was looked at. ``--memory N`` runs N frames of changing size: resident memory after a tenth of them and at the end,
+and threads. Prints JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_ocr import OCR, Capture, Event, Frame, Stream, __version__
+from edge_ocr.geometry import clean, quad_iou_matrix
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP|FOLDER")
+    parser.add_argument("--models", type=Path, metavar="DIR")
+    parser.add_argument("--lang", default="ko,en", metavar="L,L")
+    parser.add_argument("--threads", type=int, default=2, metavar="N")
+    parser.add_argument("--least", type=float, default=1.0, metavar="SECONDS")
+    parser.add_argument("--fold", action="store_true", help="compare letters and digits only, without case")
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N clips")
+    parser.add_argument("--realtime", action="store_true")
+    parser.add_argument("--memory", type=int, default=0, metavar="N", help="frames of changing size")
+    parser.add_argument("--out", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    clips = [c for path in options.clips for c in (sorted(path.glob("*.jsonl")) if path.is_dir() else [path])]
+    clips = [c.with_suffix(".jsonl") for c in clips][: options.limit]
+    if not clips:
+        print("there is no clip; make some: python -m benchmarks.clips --help", file=sys.stderr)
+        return 2
+    ocr = OCR(tuple(options.lang.split(",")), threads=options.threads, models_dir=options.models)
+    ocr.warm_up()
+    report: dict[str, Any] = {
+        "made_by": "benchmarks/live.py", "edge_ocr": __version__, "threads": options.threads,
+        "machine": f"{platform.machine()}, Python {platform.python_version()}", "clips": {},
+    }
+    every: list[dict[str, Any]] = []
+    for clip in clips:
+        found = play(ocr, clip, options)
+        every.append(found)
+        report["clips"][clip.stem] = summary([found])
+        print(clip.stem, json.dumps(report["clips"][clip.stem]), file=sys.stderr, flush=True)
+    report["all"] = summary(every)
+    if options.realtime:
+        report["realtime"] = realtime(ocr, clips)
+    if options.memory:
+        report["memory"] = memory(ocr, clips[0], options.memory)
+    text = json.dumps(report, indent=2, ensure_ascii=False)
+    print(text)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+def video_of(clip: Path) -> Path:
+    return next(p for p in (clip.with_suffix(".mp4"), clip.with_suffix(".avi")) if p.exists())
+
+
+def fold(text: str, hard: bool) -> str:
+    text = unicodedata.normalize("NFKC", text)
+    return "".join(c for c in text.casefold() if c.isalnum()) if hard else " ".join(text.split())
+
+
+# -- right and wrong -----------------------------------------------------------------------------------------------
+
+
+def play(ocr: OCR, clip: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """One clip, every frame of it."""
+    rows = [json.loads(line) for line in clip.read_text(encoding="utf-8").splitlines()][1:]
+    stream = Stream(ocr, ())
+    events: list[Event] = []
+    cpu, wall, detections, reads = [], [], 0, 0
+    with Capture(video_of(clip)) as source:
+        for frame in source:
+            start = time.process_time(), time.perf_counter()
+            seen = stream.process(frame)
+            cpu.append(1000 * (time.process_time() - start[0]))
+            wall.append(1000 * (time.perf_counter() - start[1]))
+            detections += seen.detected
+            reads += seen.reads
+            events.extend(seen.events)
+    return {
+        "cpu": cpu, "wall": wall, "detections": detections, "reads": reads, **judge(rows, events, options.least,
+        options.fold),
+    }  # fmt: skip
+
+
+def judge(rows: list[dict[str, Any]], events: list[Event], least: float, hard: bool) -> dict[str, Any]:
+    """What the events are worth, given the truth of each frame."""
+    pace = (rows[-1]["ms"] - rows[0]["ms"]) / max(len(rows) - 1, 1)
+    readable: dict[int, list[float]] = {}
+    texts: dict[int, str] = {}
+    for row in rows:
+        for key, text, skip in zip(row["ids"], row["texts"], row["ignore"], strict=True):
+            if not skip:
+                readable.setdefault(key, []).append(row["ms"])
+                texts[key] = fold(text, hard)
+    counted = {key for key, times in readable.items() if len(times) * pace >= 1000 * least - 1e-6}
+    owner: dict[int, int] = {}  # the text that a track is, from its first event that overlaps one
+    first: dict[int, float] = {}
+    right: set[int] = set()
+    wrong = spurious = flicker = stable = 0
+    settled: set[int] = set()
+    tracks: dict[int, set[int]] = {}
+    for event in events:
+        key = whose(event, rows[event.frame])
+        if key is not None:
+            owner.setdefault(event.track, key)
+        key = owner.get(event.track)
+        said = fold(event.text, hard)
+        if event.event == "updated" and event.track in settled:
+            flicker += 1
+        if event.event == "stable":
+            settled.add(event.track)
+            stable += 1
+        if event.event == "lost":
+            continue
+        if key is None:
+            spurious += event.event == "stable"
+        elif key in counted:
+            if said == texts[key]:
+                first.setdefault(key, event.ms - readable[key][0])
+                if event.track in settled:
+                    right.add(key)
+            wrong += event.event == "stable" and said != texts[key]
+            if event.event == "stable":
+                tracks.setdefault(key, set()).add(event.track)
+    return {
+        "texts": len(counted), "right": len(right), "wrong": wrong, "spurious": spurious, "stable": stable,
+        "flicker": flicker, "first": [max(v, 0.0) for v in first.values()], "tracks": sum(map(len, tracks.values())),
+        "tracked": len(tracks),
+    }  # fmt: skip
+
+
+def whose(event: Event, row: dict[str, Any]) -> int | None:
+    """The text that an event's quad overlaps most in its frame, if by a fifth of both."""
+    if not row["polygons"]:
+        return None
+    iou = quad_iou_matrix(clean([event.quad]), clean(row["polygons"]))[0]
+    best = int(iou.argmax())
+    return int(row["ids"][best]) if iou[best] >= 0.2 else None
+
+
+def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
+    def total(key: str) -> float:
+        return float(sum(f[key] for f in found))
+
+    def share(a: float, b: float) -> float:
+        return round(a / b, 4) if b else 0.0
+
+    cpu = np.concatenate([f["cpu"] for f in found])
+    wall = np.concatenate([f["wall"] for f in found])
+    first = np.concatenate([f["first"] for f in found])
+    frames = len(cpu)
+    return {
+        "frames": frames,
+        "texts": int(total("texts")),
+        "right": share(total("right"), total("texts")),
+        "wrong": share(total("wrong"), total("texts")),
+        "spurious": share(total("spurious"), total("texts")),
+        "flicker": share(total("flicker"), total("stable")),
+        "tracks": share(total("tracks"), total("tracked")),
+        "first_ms": {p: round(float(np.percentile(first, q)), 1) for p, q in (("p50", 50), ("p95", 95))}
+        if len(first) else {},
+        "cpu_ms": {"mean": round(float(cpu.mean()), 2), "p95": round(float(np.percentile(cpu, 95)), 2)},
+        "fps": round(1000 / float(wall.mean()), 1),
+        "detections": share(total("detections"), frames),
+        "reads": share(total("reads"), frames),
+    }
+
+
+# -- time and memory -----------------------------------------------------------------------------------------------
+
+
+def realtime(ocr: OCR, clips: list[Path]) -> dict[str, Any]:
+    """The clips at their own pace: what is dropped, and how old frames are when they are taken."""
+    ages: list[float] = []
+    taken = dropped = 0
+    for clip in clips:
+        stream = Stream(ocr, ())
+        with Capture(video_of(clip), live=True) as source:
+            for frame in source:
+                ages.append(1000 * (time.monotonic() - frame.timestamp))
+                stream.process(frame, dropped=source.dropped)
+                taken += 1
+            dropped += source.dropped
+    return {
+        "frames": taken + dropped, "dropped": dropped,
+        "age_ms": {n: round(float(np.percentile(ages, q)), 1) for n, q in (("p50", 50), ("p95", 95), ("max", 100))},
+    }
+
+
+def memory(ocr: OCR, clip: Path, count: int) -> dict[str, Any]:
+    """Resident memory and threads over many frames of changing size."""
+    stream = Stream(ocr, ())
+    early: dict[str, float] = {}
+    for k, frame in enumerate(sized(clip, count)):
+        stream.process(frame)
+        if k == count // 10:
+            early = status()
+    late = status()
+    return {
+        "frames": count, "rss_mib_early": early["rss"], "rss_mib_late": late["rss"],
+        "grown_mib": round(late["rss"] - early["rss"], 2),
+        "threads_early": int(early["threads"]), "threads_late": int(late["threads"]),
+    }
+
+
+def sized(clip: Path, count: int) -> Iterator[Frame]:
+    """The frames of a clip over and over; every 25 of them are cut to another size."""
+    with Capture(video_of(clip)) as source:
+        images = [frame.image for frame in source][:100]
+    h, w = images[0].shape[:2]
+    sizes = [(h, w), (h * 3 // 4, w), (h, w * 3 // 4), (h * 2 // 3, w * 2 // 3)]
+    for k in range(count):
+        high, wide = sizes[k // 25 % len(sizes)]
+        yield Frame(np.ascontiguousarray(images[k % len(images)][:high, :wide]), k / 30)
+
+
+def status() -> dict[str, float]:
+    """Resident memory in MiB and threads of this process (Linux)."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
+    return {"rss": round(int(lines["VmRSS"].split()[0]) / 1024, 2), "threads": float(lines["Threads"])}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
