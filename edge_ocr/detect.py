@@ -165,8 +165,7 @@ _BEYOND = ((1, 1), (1, -1), (0, 2), (0, 3), (2, 0))
 
 def decode(score: ArrayLike, geometry: ArrayLike, options: DecodeOptions) -> tuple[g.Array, g.Array]:
     """Regions from a score map f32 ``[h, w]`` (0..1) and a geometry map f32 ``[h, w, 5]`` -> quads ``[M, 4, 2]`` in
-    input pixels, clockwise from the top left, and scores ``[M]`` in 0..1, those with most support (the sum of their
-    cells' scores) first.
+    input pixels, clockwise from the top left, and scores ``[M]`` in 0..1, in no order that matters.
 
     The paper merges cell by cell along the rows, then suppresses. Here the same is done for all cells at once: cells
     over the threshold are linked to near cells when the boxes that they predict agree, linked cells are one word, and
@@ -198,7 +197,7 @@ def decode(score: ArrayLike, geometry: ArrayLike, options: DecodeOptions) -> tup
     best = np.argsort(-np.where(high, support, 0), kind="stable")[: min(int(high.sum()), 2 * options.max_regions)]
     quads, mean, support = quads[best], mean[best], support[best]
     kept = suppress(quads, support, iou=options.nms_iou, contained=options.contained)[: options.max_regions]
-    return quads[kept], mean[kept]
+    return _join_pieces(quads[kept], mean[kept])
 
 
 def _group(
@@ -265,6 +264,7 @@ def components(n: int, a: NDArray[np.intp], b: NDArray[np.intp]) -> NDArray[np.i
     return np.asarray(label, np.intp).reshape(-1)
 
 
+_PIECES = 0.8  # regions of one line that overlap by more heights are joined
 _STIFF = 0.2  # how much spread, in squared heights, a word's cells need before they outweigh the predicted angle
 _MOST = 0.3  # and how far they may turn it, in radians
 
@@ -357,6 +357,44 @@ def suppress(
     return np.asarray(order[np.array(alive, bool)], np.intp)
 
 
+def _continued(quads: g.Array, first: NDArray[np.intp], second: NDArray[np.intp]) -> g.Array:
+    """By how much each pair of quads overlaps along one line, in heights; 0 where they do not stand on one line."""
+    centre, size, angle = g.oriented_rectangles(quads)
+    dx, dy = (centre[second] - centre[first]).T
+    c, s = np.cos(angle[first]), np.sin(angle[first])
+    along, across = np.abs(dx * c + dy * s), np.abs(dy * c - dx * s)
+    low = np.maximum(np.minimum(size[first, 1], size[second, 1]), 1e-9)
+    high = np.maximum(size[first, 1], size[second, 1])
+    in_line = (low > 0.7 * high) & (across < 0.35 * low)
+    in_line &= np.abs(g.wrap_angle(angle[second] - angle[first])) < 0.2
+    return np.where(in_line, ((size[first, 0] + size[second, 0]) / 2 - along) / low, 0.0)
+
+
+def _join(
+    quads: g.Array, first: NDArray[np.intp], second: NDArray[np.intp]
+) -> tuple[NDArray[np.bool_], list[NDArray[np.intp]], g.Array]:
+    """Joins quads that are linked -> which of them ``[N]`` are in no link, the members of each group, and the quads
+    around the groups ``[K, 4, 2]``, along the longest member."""
+    group = components(len(quads), first, second)
+    alone = np.bincount(group)[group] == 1
+    joined = [np.nonzero(group == k)[0] for k in np.unique(group[~alone])]
+    wide, angle = g.widths(quads), g.reading_angles(quads)
+    whole = [g.bounding_rectangle(quads[p], float(angle[p[np.argmax(wide[p])]])) for p in joined]
+    return alone, joined, np.array(whole).reshape(-1, 4, 2)
+
+
+def _join_pieces(quads: g.Array, scores: g.Array) -> tuple[g.Array, g.Array]:
+    """Regions of one line that share about a letter are pieces of one word, or of two that cannot be told apart: read
+    on their own they would give that letter twice."""
+    first, second = g.meeting_pairs(g.bounding_boxes(quads))
+    fits = _continued(quads, first, second) > _PIECES
+    if not fits.any():
+        return quads, scores
+    alone, joined, whole = _join(quads, first[fits], second[fits])
+    quads = np.concatenate([quads[alone], whole])
+    return quads, np.concatenate([scores[alone], [scores[p].max() for p in joined]])
+
+
 # -- pictures of any size ------------------------------------------------------------------------------------------
 
 
@@ -391,7 +429,7 @@ def merge_sightings(seen: Sequence[Sighting], *, iou: float, contained: float) -
     real = ~_is_group(quads, level)
     quads, scores, trust, cut = _join_cut(quads[real], scores[real], trust[real], cut[real], view[real])
     kept = suppress(quads, np.where(cut, 0.5, 1.0) * trust, iou=iou, contained=contained, partial=cut)
-    return quads[kept], scores[kept]
+    return _join_pieces(quads[kept], scores[kept])
 
 
 def _is_group(quads: g.Array, level: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -418,24 +456,12 @@ def _join_cut(
     some = np.nonzero(cut)[0]
     first, second = g.meeting_pairs(g.bounding_boxes(quads[some]))
     first, second = some[first], some[second]
-    centre, size, angle = g.oriented_rectangles(quads)
-    dx, dy = (centre[second] - centre[first]).T
-    c, s = np.cos(angle[first]), np.sin(angle[first])
-    along, across = np.abs(dx * c + dy * s), np.abs(dy * c - dx * s)
-    low = np.minimum(size[first, 1], size[second, 1])
-    high = np.maximum(size[first, 1], size[second, 1])
-    overlap = (size[first, 0] + size[second, 0]) / 2 - along
-    fits = (view[first] != view[second]) & (low > 0.7 * high) & (across < 0.35 * low) & (overlap > 0.3 * low)
-    fits &= np.abs(g.wrap_angle(angle[second] - angle[first])) < 0.2
+    fits = (view[first] != view[second]) & (_continued(quads, first, second) > 0.3)
     if not fits.any():
         return quads, scores, trust, cut
-    group = components(len(quads), first[fits], second[fits])
-    alone = np.bincount(group)[group] == 1
-    joined = [np.nonzero(group == k)[0] for k in np.unique(group[~alone])]
-    longest = [parts[np.argmax(size[parts, 0])] for parts in joined]
-    whole = [g.bounding_rectangle(quads[p], float(angle[lead])) for p, lead in zip(joined, longest, strict=True)]
+    alone, joined, whole = _join(quads, first[fits], second[fits])
     return (
-        np.concatenate([quads[alone], np.array(whole)]),
+        np.concatenate([quads[alone], whole]),
         np.concatenate([scores[alone], [scores[p].max() for p in joined]]),
         np.concatenate([trust[alone], [trust[p].max() for p in joined]]),
         np.concatenate([cut[alone], np.zeros(len(joined), bool)]),

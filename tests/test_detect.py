@@ -229,6 +229,20 @@ def test_a_gap_in_the_score_does_not_split_a_word():
     assert best_iou(word[None], quads)[0] > 0.97
 
 
+@pytest.mark.parametrize(("shift", "count"), [(36, 1), (48, 2), (60, 2)])
+def test_pieces_that_share_a_letter_are_joined(shift, count):
+    # Two rows of cells that see 60 px wide boxes, of which the second begins ``shift`` px after the first.
+    score, geometry = np.zeros((8, 40), np.float32), np.zeros((8, 40, 5), np.float32)
+    for column, left in ((5, 10), (5 + shift // 4, 10 + shift)):
+        x = (column + 0.5) * 4
+        score[3, column] = 1
+        geometry[3, column] = 10, left + 60 - x, 10, x - left, 0
+    quads, scores = decode(score, geometry, OPTIONS)
+    assert len(quads) == len(scores) == count
+    assert g.bounding_boxes(quads)[:, 0].min() == pytest.approx(10, abs=1e-4)
+    assert g.bounding_boxes(quads)[:, 2].max() == pytest.approx(70 + shift, abs=1e-4)
+
+
 def test_decode_of_nothing_and_nonsense():
     score, geometry = np.zeros((8, 16), np.float32), np.zeros((8, 16, 5), np.float32)
     assert decode(score, geometry, OPTIONS)[0].shape == (0, 4, 2)
