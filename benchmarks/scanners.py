@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from typing import Any
 
 import cv2
 import numpy as np
 
 from edge_ocr.engine import OnnxEngine
-from edge_ocr.models import find_recognizer
 from edge_ocr.recognize import Recognizer
 from edge_ocr.scanners import mrz, plate
+from edge_ocr.scanners.lines import find_first
 from training.synth.mrz import FORMATS, MrzSynth, document
 from training.synth.plate import KINDS, PlateSynth
 
@@ -89,17 +88,17 @@ def main() -> None:
     a = p.parse_args()
     cv2.setNumThreads(1)
 
-    def recognizer(name: str) -> Recognizer:
-        model = find_recognizer(name, a.models or os.environ.get("EDGE_OCR_MODELS"))
+    def recognizer(names: tuple[str, ...]) -> Recognizer:
+        model = find_first(names, a.models)
         return Recognizer(model.manifest, OnnxEngine(model.read(), threads=a.threads))
 
     result: dict[str, Any] = {}
     if not a.what or "plate" in a.what:
         synth = PlateSynth.load(a.ingredients, reserved=True)
-        result["plate"] = measure_plates(recognizer(plate.MODEL), synth, count=a.count, seed=a.seed)
+        result["plate"] = measure_plates(recognizer(plate.MODELS), synth, count=a.count, seed=a.seed)
     if not a.what or "mrz" in a.what:
         zones = MrzSynth.load(a.ingredients, reserved=True)
-        result["mrz"] = measure_zones(recognizer(mrz.MODEL), zones, count=a.count, seed=a.seed)
+        result["mrz"] = measure_zones(recognizer(mrz.MODELS), zones, count=a.count, seed=a.seed)
     print(json.dumps(result, ensure_ascii=False, indent=1))
 
 

@@ -189,7 +189,7 @@ def test_other_text_is_no_zone(tmp_path: pathlib.Path) -> None:
 
 def test_errors(tmp_path: pathlib.Path) -> None:
     folder = coded.make_models(tmp_path, name="plate-kr", charset="0", size=(64, 64), words=[coded.box(8, 8, "00")])
-    with pytest.raises(ModelNotFound, match="mrz"):
+    with pytest.raises(ModelNotFound, match="mrz, en, ko"):
         Scanner(models_dir=folder)
     with pytest.raises(InputError, match="min_confidence"):
         Scanner(models_dir=folder, min_confidence=-1)

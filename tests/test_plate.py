@@ -165,9 +165,17 @@ def test_a_picture_that_is_all_plate_is_read_without_finding(tmp_path: pathlib.P
     assert [p.text for p in Scanner(models_dir=folder).scan(image)] == ["12가3456"]
 
 
+def test_the_recognizer_of_korean_stands_in(tmp_path: pathlib.Path) -> None:
+    image = picture()
+    words = [coded.put(image, 40, 60, "12가3456", CHARSET)]
+    scanner = Scanner(models_dir=coded.make_models(tmp_path, name="ko", charset=CHARSET, size=SIZE, words=words))
+    assert scanner.recognizer == "ko"
+    assert [p.text for p in scanner.scan(image)] == ["12가3456"]
+
+
 def test_errors(tmp_path: pathlib.Path) -> None:
     folder = coded.make_models(tmp_path, name="mrz", charset="0", size=SIZE, words=[coded.box(8, 8, "000")])
-    with pytest.raises(ModelNotFound, match="plate-kr"):
+    with pytest.raises(ModelNotFound, match="plate-kr, ko"):
         Scanner(models_dir=folder)
     with pytest.raises(InputError, match="min_confidence"):
         Scanner(models_dir=folder, min_confidence=2)

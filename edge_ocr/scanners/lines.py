@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr import geometry as g
+from edge_ocr.errors import ModelNotFound
+from edge_ocr.models import RecognizerModel, find_recognizer, list_models
 from edge_ocr.types import Quad, Region
 
-__all__ = ["Line", "chains", "line_of", "to_quad", "widen"]
+__all__ = ["Line", "chains", "find_first", "line_of", "to_quad", "widen"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +31,15 @@ class Line:
     @property
     def width(self) -> float:
         return float(g.widths(self.quad[None])[0])
+
+
+def find_first(names: Sequence[str], models_dir: str | os.PathLike[str] | None) -> RecognizerModel:
+    """The recognizer of the first of ``names`` that the folder of models has. Raises ModelNotFound if none."""
+    there = {code for model in list_models(models_dir) for code in model.manifest.languages}
+    for name in names:
+        if name in there:
+            return find_recognizer(name, models_dir)
+    raise ModelNotFound(f"none of the recognizers {', '.join(names)} is there, only {', '.join(sorted(there))}")
 
 
 def chains(

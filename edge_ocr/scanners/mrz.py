@@ -30,9 +30,9 @@ from edge_ocr.engine import OnnxEngine
 from edge_ocr.errors import InputError
 from edge_ocr.geometry import bounding_rectangle, heights, reading_angles, widths
 from edge_ocr.image import load_image
-from edge_ocr.models import find_detector, find_recognizer
+from edge_ocr.models import find_detector
 from edge_ocr.recognize import Recognizer, align
-from edge_ocr.scanners.lines import to_quad
+from edge_ocr.scanners.lines import find_first, to_quad
 from edge_ocr.types import Quad, Region, TextWord
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["ALPHABET", "LAYOUTS", "Field", "Layout", "Mrz", "MrzText", "Scanner", "check_digit", "choose", "parse"]
 
 Image = NDArray[np.uint8]
-MODEL = "mrz"
+# The recognizer made for this, else those that know the characters at least.
+MODELS = ("mrz", "en", "ko")
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ<"
 _VALUE = {c: min(i, 36) % 36 for i, c in enumerate(ALPHABET)}
 
@@ -272,7 +273,9 @@ class Scanner:
 
     ``threads`` and ``models_dir`` as for ``OCR``. ``min_confidence``: zones that are read less surely are left out.
 
-    Raises ModelNotFound where the folder of models has no detector or no recognizer ``mrz``.
+    The recognizer is ``mrz`` where the folder of models has it, else the one of English, or of Korean, which know the
+    characters but not what OCR-B looks like; ``recognizer`` says which. Raises ModelNotFound where there is none of
+    them, or no detector.
     """
 
     def __init__(
@@ -283,7 +286,8 @@ class Scanner:
         self.min_confidence = float(min_confidence)
         detector = find_detector(models_dir)
         self._detector = Detector(detector.manifest, OnnxEngine(detector.read(), threads=threads))
-        model = find_recognizer(MODEL, models_dir)
+        model = find_first(MODELS, models_dir)
+        self.recognizer = model.manifest.name
         self._recognizer = Recognizer(model.manifest, OnnxEngine(model.read(), threads=threads))
 
     def scan(self, image: ImageSource) -> tuple[Mrz, ...]:

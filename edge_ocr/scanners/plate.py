@@ -28,7 +28,7 @@ from edge_ocr.image import load_image
 from edge_ocr.models import find_detector, find_recognizer
 from edge_ocr.preprocess import crop_to_line
 from edge_ocr.recognize import Recognizer
-from edge_ocr.scanners.lines import Line, chains, line_of, to_quad, widen
+from edge_ocr.scanners.lines import Line, chains, find_first, line_of, to_quad, widen
 from edge_ocr.types import Quad, Region, TextCharacter
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["DISTRICTS", "OFFICIAL", "REGIONS", "Plate", "PlateText", "Scanner", "grammar", "parse", "side_by_side"]
 
 Image = NDArray[np.uint8]
-MODEL = "plate-kr"
+# The recognizer made for this, else those that know the characters at least.
+MODELS = ("plate-kr", "ko")
 
 _REGION_WORDS = "서울 부산 대구 인천 광주 대전 울산 세종 경기 강원 충북 충남 전북 전남 경북 경남 제주"
 REGIONS = tuple(_REGION_WORDS.split())
@@ -227,7 +228,8 @@ class Scanner:
     give what looks like another country's plate too, as Latin letters and digits; any other short word of capitals and
     digits looks like one as well, so this is off unless asked for.
 
-    Raises ModelNotFound where the folder of models has no detector or no recognizer ``plate-kr``.
+    The recognizer is ``plate-kr`` where the folder of models has it, else the one of Korean, which knows the characters
+    but not plates; ``recognizer`` says which. Raises ModelNotFound where there is neither, or no detector.
     """
 
     def __init__(
@@ -243,7 +245,8 @@ class Scanner:
         self.min_confidence = float(min_confidence)
         detector = find_detector(models_dir)
         self._detector = Detector(detector.manifest, OnnxEngine(detector.read(), threads=threads))
-        model = find_recognizer(MODEL, models_dir)
+        model = find_first(MODELS, models_dir)
+        self.recognizer = model.manifest.name
         self._recognizer = Recognizer(model.manifest, OnnxEngine(model.read(), threads=threads))
         self._latin: Recognizer | None = None
         if foreign:
