@@ -71,8 +71,8 @@ class Config:
 
 # Used for the measures below; what is shipped stands in the model's manifest.
 DECODE = DecodeOptions(
-    score_threshold=0.5,
-    merge_iou=0.3,
+    score_threshold=0.8,
+    merge_iou=0.6,
     nms_iou=0.3,
     min_height=5.0,
     max_regions=1000,
