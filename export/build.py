@@ -18,6 +18,7 @@ import json
 import platform
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ import torch
 
 from edge_ocr import manifest as m
 from export import quantize
+from export.half import store_half
 from export.onnx import export_recognizer, fold_batch_norm
 from export.parity import check_parity
 from training.recognizer.model import ExportRecognizer, Recognizer, RecognizerConfig
@@ -182,6 +184,16 @@ def build_detector(
     return target
 
 
+def halve(folder: Path) -> None:
+    """Store the weights of a registered model in half precision, and sign it again."""
+    manifest = m.load_manifest(folder)
+    path = folder / "model.onnx"
+    change = store_half(path)
+    m.write_manifest(folder, replace(manifest, files={"onnx": m.describe_file(path)}))
+    m.load_manifest(folder)
+    print(f"{folder}: {path.stat().st_size / 1e6:.2f} MB in half precision, weights changed by at most {change:.1e}")
+
+
 def keep_weights(checkpoint: Path, path: Path) -> None:
     """The averaged weights of either trainer in half precision, with the network's config in the header."""
     from safetensors.torch import save_file
@@ -211,6 +223,7 @@ def main() -> int:
         "--decode", action="append", default=[], metavar="NAME=VALUE", help="a detector's threshold, may be repeated"
     )
     p.add_argument("--temperature", type=float, default=1.0, help="a recognizer's confidence temperature")
+    p.add_argument("--half", action="store_true", help="store the weights in half precision (float32 arithmetic)")
     p.add_argument("--int8", action="store_true", help="quantise; registered only if it passes the gate")
     quantize.options(p.add_argument_group("with --int8"))
     a = p.parse_args()
@@ -224,6 +237,8 @@ def main() -> int:
             build_detector(checkpoint, a.name, out, measures=measures, decode=decode)
         else:
             build_recognizer(checkpoint, a.name, out, measures=measures, temperature=a.temperature)
+        if a.half:
+            halve(out / a.name)
         if a.int8:
             try:
                 print(json.dumps(quantize.run(out / a.name, a.out / a.name, a), indent=1, ensure_ascii=False))

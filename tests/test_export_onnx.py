@@ -12,6 +12,7 @@ from edge_ocr import manifest as m
 from edge_ocr.engine import OnnxEngine
 from edge_ocr.recognize import Recognizer as Runtime
 from export.build import build_recognizer, keep_weights
+from export.half import store_half
 from export.onnx import export_recognizer, fold_batch_norm
 from export.parity import ParityError, check_parity
 from training.recognizer.model import ExportRecognizer, Recognizer, RecognizerConfig
@@ -69,6 +70,19 @@ def test_graph_and_network_agree(tmp_path: Path, sequence: str, head: str) -> No
         check_parity(ExportRecognizer(other), path, probes, tolerance=1e-3)
     total = np.exp(OnnxEngine(path).run({"crops": probes[0][1]})["symbols"]).sum(-1)
     assert total == pytest.approx(np.ones_like(total), abs=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_half_precision_is_half_the_bytes_and_the_same_answers(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = Recognizer(RecognizerConfig(charset="ab1 ", head="flat", layers=1)).eval()
+    export_recognizer(net, tmp_path / "m.onnx")
+    crops = np.random.default_rng(1).integers(0, 256, (2, 32, 96), dtype=np.uint8)
+    before, size = OnnxEngine(tmp_path / "m.onnx").run({"crops": crops})["symbols"], (tmp_path /
+    "m.onnx").stat().st_size assert 0 < store_half(tmp_path / "m.onnx") < 1e-3
+    after = OnnxEngine(tmp_path / "m.onnx").run({"crops": crops})["symbols"]
+    assert 0 < np.abs(after - before).max() < 0.05
+    assert (tmp_path / "m.onnx").stat().st_size < 0.6 * size
 
 
 @pytest.mark.filterwarnings("ignore")
