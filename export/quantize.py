@@ -398,6 +398,7 @@ class HeldOut:
 
 def labelled_scenes(folder: Path) -> list[Any]:
     """The pictures of a labelled folder that have word quads."""
+    from edge_ocr.geometry import clean
     from edge_ocr.image import load_image
     from training.synth.scene import Scene
 
@@ -406,7 +407,7 @@ def labelled_scenes(folder: Path) -> list[Any]:
         row = json.loads(line)
         if row["polygons"]:
             ignore = np.array(row.get("ignore") or [False] * len(row["polygons"]), bool)
-            quads = np.array(row["polygons"], np.float32)
+            quads = clean(np.array(row["polygons"], np.float64)).astype(np.float32)  # drawn in any order
             found.append(Scene(load_image(folder / row["image"]), quads, ignore, folder.name))
     return found
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -13,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from calibration.ranges import activations, collect, ranges_of
 from edge_ocr import manifest as m
 from edge_ocr.engine import OnnxEngine
+from edge_ocr.geometry import quad_iou_matrix
 from export import quantize
 from export.build import build_recognizer
 from export.onnx import export_recognizer, fold_batch_norm
@@ -224,3 +227,12 @@ def test_a_plan_is_read_as_it_was_written_and_no_further(tmp_path: Path) -> None
     (tmp_path / "p.json").write_text('{"estimater": "mse"}')
     with pytest.raises(ValueError, match="estimater"):
         Plan.load(tmp_path / "p.json")
+
+
+def test_labelled_quads_count_in_any_order(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((20, 30, 3), np.uint8))
+    row = {"image": "a.png", "polygons": [[[2, 9], [8, 9], [8, 1], [2, 1]]], "texts": ["x"], "ignore": [False]}
+    (tmp_path / "labels.jsonl").write_text(json.dumps(row) + "\n")
+    (scene,) = quantize.labelled_scenes(tmp_path)
+    assert scene.image.shape == (20, 30, 3)
+    assert quad_iou_matrix(scene.quads, [[(2, 1), (8, 1), (8, 9), (2, 9)]])[0, 0] == pytest.approx(1)
