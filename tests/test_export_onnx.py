@@ -78,8 +78,9 @@ def test_half_precision_is_half_the_bytes_and_the_same_answers(tmp_path: Path) -
     net = Recognizer(RecognizerConfig(charset="ab1 ", head="flat", layers=1)).eval()
     export_recognizer(net, tmp_path / "m.onnx")
     crops = np.random.default_rng(1).integers(0, 256, (2, 32, 96), dtype=np.uint8)
-    before, size = OnnxEngine(tmp_path / "m.onnx").run({"crops": crops})["symbols"], (tmp_path /
-    "m.onnx").stat().st_size assert 0 < store_half(tmp_path / "m.onnx") < 1e-3
+    before = OnnxEngine(tmp_path / "m.onnx").run({"crops": crops})["symbols"]
+    size = (tmp_path / "m.onnx").stat().st_size
+    assert 0 < store_half(tmp_path / "m.onnx") < 1e-3
     after = OnnxEngine(tmp_path / "m.onnx").run({"crops": crops})["symbols"]
     assert 0 < np.abs(after - before).max() < 0.05
     assert (tmp_path / "m.onnx").stat().st_size < 0.6 * size
