@@ -37,7 +37,8 @@ Image = NDArray[np.uint8]
 _PICTURES = (".bmp", ".dib", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
 _BACK_OFF = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each attempt to open a lost camera again; the last repeats
 _OPENING = 15.0  # seconds in which a live source must open
-_SILENT = 10.0  # seconds without a frame after which a live source counts as lost
+_SILENT = 10.0  # seconds that a network stream may take for a frame before it counts as lost
+_HANGS = 30.0  # seconds in one read after which a driver is taken to hang, which nobody can end
 _JETSON = (
     "nvarguscamerasrc sensor-id={sensor} ! video/x-raw(memory:NVMM),width={width},height={height},framerate={fps}/1 "
     "! nvvidconv ! video/x-raw,format=BGRx"
@@ -137,6 +138,7 @@ class Capture:
         self.live = endless if live is None else bool(live)
         self._endless = endless
         self._newest = Newest()
+        self._asked: float | None = None  # since when the device is being read
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._device.open()
@@ -167,14 +169,21 @@ class Capture:
             self._thread.join(timeout=2.0)
 
     def __iter__(self) -> Iterator[Frame]:
-        """Raises CaptureError when a live source is lost and stays away."""
+        """Raises CaptureError when a live source is lost and stays away, or hangs."""
         while (frame := self.read()) is not None:
             yield frame
 
     def read(self) -> Frame | None:
         """The next frame: of a live source the newest, waited for; None at the end."""
-        if self.live:
-            return self._newest.get()
+        while self.live:
+            with contextlib.suppress(TimeoutError):
+                return self._newest.get(min(_HANGS, 1.0))
+            asked = self._asked
+            if asked is not None and time.monotonic() - asked > _HANGS:
+                raise CaptureError(
+                    f"the source has not given a frame for {_HANGS:.0f} seconds, and does not answer; connect it "
+                    "again, or restart the program"
+                )
         if self._stop.is_set():
             return None
         got = self._device.read()
@@ -188,7 +197,9 @@ class Capture:
         lost, attempt = -1.0, 0  # since when there was no frame, and attempts to change that
         try:
             while not self._stop.is_set():
+                self._asked = time.monotonic()
                 got = self._device.read()
+                self._asked = None
                 if got is None:
                     if not self._endless:
                         break

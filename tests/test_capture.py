@@ -295,6 +295,17 @@ def test_back_off_grows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(pauses[6:]) <= {8.0}
 
 
+def test_a_driver_that_hangs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "_HANGS", 0.05)
+    gate = threading.Event()
+    source = Capture(Scripted([shade(1), lambda: gate.wait(WAIT)]))
+    assert source.read() is not None
+    with pytest.raises(CaptureError, match="does not answer"):
+        source.read()
+    gate.set()
+    source.close()
+
+
 def test_closing_wakes_whoever_waits() -> None:
     gate = threading.Event()
     source = Capture(Scripted([lambda: gate.wait(WAIT)]))
