@@ -80,12 +80,13 @@ def _cheapest(
     size: tuple[int, int], scale: float, buckets: Sequence[tuple[int, int]], tiling: Tiling, border: int
 ) -> tuple[int, int, tuple[int, int]]:
     """(pixels through the network, tiles, bucket) of the bucket that costs least: of those that hold the picture
-    whole if there are any, else of those that need at most max_tiles, else of all."""
+    whole if there are any, else of those three times as long as the tiles' overlap (smaller ones are mostly seams) that
+    need at most max_tiles, else of all."""
     choices = []
     for b in buckets:
         down, across = _counts(size, scale, b, tiling, border)
         n = down * across
-        rank = 0 if n == 1 else 1 if n <= tiling.max_tiles else 2
+        rank = 0 if n == 1 else 1 if n <= tiling.max_tiles and min(b) >= 3 * tiling.overlap else 2
         choices.append((rank, n * b[0] * b[1], n, b))
     _, cost, n, bucket = min(choices)
     return cost, n, bucket
