@@ -201,13 +201,17 @@ def _date(text: str, latest: int) -> str:
 # -- in pictures ---------------------------------------------------------------------------------------------------
 
 _SMALLEST = 5.0  # pixels: lower text is not tried
-_GAP = 5.0  # heights that may lie between two found words of a line: fillers are easily missed
+_GAP = 5.0  # heights that may lie between two found words of a line
+_FILLERS = 24.0  # and between such as stand exactly level: a run of fillers is easily missed
 _LONG = 9.0  # heights that a found row is wide at least; the longest of a zone twice that
 _BEAM, _TOP = 8, 4
+_ZONES = 30  # places in a picture that are read, the likeliest
+_BONUS = 0.2  # what accepted check digits count for, as log-probability a character and as confidence
 _MOST = 120  # readings of a line that are tried for their check digits
 _LUCK = 0.02  # the share of wrong readings that may pass by chance
 _FAR = 10.0  # natural logarithms by which a line may be less likely than the likeliest, and be chosen for its digits
 _CLEAR = 3.0  # and by which another line that passes must be less likely, or neither is believed
+_LENGTH = 0.1  # share of a layout's width by which a plain reading may be longer or shorter
 _OFF = 0.2  # share of a line's characters in which layout and plain reading may differ
 
 
@@ -300,7 +304,7 @@ class Scanner:
             zone = self._read(picture, quads)
             if zone is not None and zone.confidence >= self.min_confidence:
                 found.append((rows, zone))
-        found.sort(key=lambda x: (not x[1].accepted, -x[1].confidence))
+        found.sort(key=lambda x: -x[1].confidence - (_BONUS if x[1].accepted else 0.0))
         kept: list[tuple[frozenset[int], Mrz]] = []
         for rows, zone in found:
             if not any(rows & other for other, _ in kept):
@@ -312,11 +316,11 @@ class Scanner:
         crops = [c.image for c in crop_quads(picture, quads, height=given.height, margin=given.margin)]
         lps = self._recognizer.log_probs(crops)
         plain = tuple(greedy(lp).text for lp in lps)
-        best: tuple[tuple[bool, float], Layout, tuple[str, ...], MrzText] | None = None
+        best: tuple[float, bool, Layout, tuple[str, ...], MrzText] | None = None
         for layout in LAYOUTS.values():
             if len(layout.lines) != len(lps):
                 continue
-            if not all(0.8 * layout.width <= len(p) <= 1.2 * layout.width for p in plain):
+            if any(abs(len(p) - layout.width) > _LENGTH * layout.width for p in plain):
                 continue
             choice = choose(layout, lps)
             if choice is None:
@@ -326,12 +330,13 @@ class Scanner:
             if text is None or any(_distance(p, x) > _OFF * len(x) for p, x in zip(plain, lines, strict=True)):
                 continue
             accepted = text.accepted and clear
-            rank = (accepted, score)
+            # Check digits of a wrong layout may hold by chance, but then the lines fit badly.
+            rank = score + (_BONUS if accepted else 0.0)
             if best is None or rank > best[0]:
-                best = (rank, layout, lines, text)
+                best = (rank, accepted, layout, lines, text)
         if best is None:
             return None
-        (accepted, _), layout, lines, text = best
+        _, accepted, layout, lines, text = best
         words = [self._recognizer.word_of(lp, line) for lp, line in zip(lps, lines, strict=True)]
         angle = float(reading_angles(quads[:1])[0])
         quad = to_quad(bounding_rectangle(quads.reshape(-1, 2), angle))
@@ -454,13 +459,15 @@ def _zones(regions: Sequence[Region]) -> list[tuple[frozenset[int], NDArray[np.f
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     turned = quads @ turn.T
     rows = sorted(_rows(turned, high), key=lambda r: r.at((r.left + r.right) / 2))
-    out = []
+    ranked: list[tuple[float, frozenset[int], NDArray[np.float64]]] = []
     for count in (3, 2):
         for chosen in _stacks(rows, count):
             group = [rows[k] for k in chosen]
             if max((r.right - r.left) / r.height for r in group) < 2 * _LONG:
                 continue
             height = float(np.median([r.height for r in group]))
+            middle = (group[0].left + group[0].right) / 2
+            height = min(height, 0.75 * (group[-1].at(middle) - group[0].at(middle)) / (count - 1))
             left, ends = min(r.left for r in group) - 0.25 * height, [r.right for r in group]
             # What stands beside a zone may have been taken for a part of a line, seldom of all of them.
             for end in {max(ends), min(ends)} if max(ends) - min(ends) > 1.5 * height else {max(ends)}:
@@ -468,8 +475,11 @@ def _zones(regions: Sequence[Region]) -> list[tuple[frozenset[int], NDArray[np.f
                 for r in group:
                     a, b = r.at(left), r.at(right)
                     lines.append([[left, a - half], [right, b - half], [right, b + half], [left, a + half]])
-                out.append((frozenset(chosen), np.array(lines) @ turn))
-    return out
+                # Those come first that are long for their height, and whose words fill them.
+                filled = float(np.mean([(min(r.right, end) - r.left) / max(end - left, 1.0) for r in group]))
+                ranked.append((filled * (right - left) / height, frozenset(chosen), np.array(lines) @ turn))
+    ranked.sort(key=lambda x: -x[0])
+    return [(chosen, lines) for _, chosen, lines in ranked[:_ZONES]]
 
 
 def _rows(turned: NDArray[np.float64], high: NDArray[np.float64]) -> list[_Row]:
@@ -486,8 +496,9 @@ def _rows(turned: NDArray[np.float64], high: NDArray[np.float64]) -> list[_Row]:
             # Fillers are found as low words of their own: the wide words say how high the line is.
             size = max(_median(high[chain], wide[chain]), high[k] if wide[k] > 2 * high[k] else 0.0)
             gap, off = x0[k] - x1[end], abs(middle[k] - _level_at(turned, chain, (x0[k] + x1[k]) / 2))
-            alike = 0.35 * size < high[k] < 1.8 * size and min(high[chain]) > 0.35 * size
-            if alike and -1.0 * size < gap < _GAP * size and off < 0.5 * size and gap + 2 * off < least:
+            alike = 0.3 * size < high[k] < 1.8 * size
+            near = -1.0 * size < gap < (_GAP if off > 0.3 * size else _FILLERS) * size and off < 0.5 * size
+            if alike and near and gap + 2 * off < least:
                 best, least = chain, gap + 2 * off
         if best is None:
             chains.append([k])
@@ -514,11 +525,15 @@ def _fit(turned: NDArray[np.float64], chain: Sequence[int]) -> tuple[float, floa
 
 
 def _level_at(turned: NDArray[np.float64], chain: Sequence[int], u: float) -> float:
-    last = turned[chain[-1]]
-    if len(chain) == 1 and last[1, 0] - last[0, 0] < 3 * (last[3, 1] - last[0, 1]):
-        return float(last[:, 1].mean())
-    slope, level = _fit(turned, chain[-4:])
-    return level + slope * u
+    """Where a chain's line will be at ``u``: from the level of its last words on, along the slope of the whole chain if
+    that is long enough to have one."""
+    last = turned[chain[-3:]]
+    slope = 0.0
+    if turned[chain, 1, 0].max() - turned[chain, 0, 0].min() > _LONG * (last[-1, 3, 1] - last[-1, 0, 1]):
+        slope = float(np.clip(_fit(turned, chain)[0], -0.1, 0.1))
+    weight = np.maximum(last[:, 1, 0] - last[:, 0, 0], 1.0)
+    centre = np.average(last.mean(1), axis=0, weights=weight)
+    return float(centre[1] + slope * (u - centre[0]))
 
 
 def _stacks(rows: Sequence[_Row], count: int) -> list[tuple[int, ...]]:
@@ -535,8 +550,8 @@ def _stacks(rows: Sequence[_Row], count: int) -> list[tuple[int, ...]]:
                 apart = lower.at(u) - upper.at(u)
                 shared = min(upper.right, lower.right) - max(upper.left, lower.left)
                 alike = size < 1.7 * min(upper.height, lower.height)
-                near = 1.1 * size < apart < 3.5 * size and abs(upper.left - lower.left) < 4 * size
-                if alike and near and shared > 0.4 * max(upper.right - upper.left, lower.right - lower.left):
+                near = 0.8 * size < apart < 3.5 * size and abs(upper.left - lower.left) < 4 * size
+                if alike and near and shared > 0.25 * max(upper.right - upper.left, lower.right - lower.left):
                     longer.append((*chosen, k))
         out = longer
     return out[:200]
