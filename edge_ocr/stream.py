@@ -55,6 +55,8 @@ _CHANGED = 0.9  # a spot that differs by so many standard deviations from the pa
 
 # When a text is told.
 _VOTES = 3  # readings that a stable text needs
+_SIGHTINGS = 2  # detections that found it alike,
+_SECOND = 0.2  # of which the second is asked for after so many seconds
 _SPAN = 0.3  # and seconds between the first and the last
 _SETTLED = 0.65  # and the share of the votes that its weakest character has,
 _MANY, _SETTLED_MANY = 8, 0.5  # or this share of so many readings
@@ -155,6 +157,7 @@ class _Text:
     left: float = np.inf  # since when it is outside the view
     pieces: int = 0
     odd: int = 0
+    seen: int = 1  # detections that found it like this
     votes: Votes = field(default_factory=Votes)
     told: str = ""
     stable: bool = False
@@ -350,13 +353,19 @@ class Stream:
         return self._asks(change)
 
     def _asks(self, change: Change) -> bool:
-        unsettled = any(text.misses or text.pieces or text.odd or self._entered(text) for text in self._texts)
+        unsettled = any(
+            text.misses or text.pieces or text.odd or self._entered(text) or self._fresh(text) for text in self._texts
+        )
         other = change.uncovered >= _UNCOVERED or change.altered >= _ALTERED
         return unsettled or other or change.sharper >= _SHARPENED
 
     def _entered(self, text: _Text) -> bool:
         """Whether a text that was cut by the edge has come in, so that more of it may be seen."""
         return text.cut and not self._cut(text.quad, 0.5 * float(g.heights(text.quad[None])[0]))
+
+    def _fresh(self, text: _Text) -> bool:
+        """Whether a text waits to be found a second time: a single detection may have seen half of it."""
+        return text.seen < _SIGHTINGS and not text.cut and self._now - self._detected >= _SECOND - 1e-6
 
     def _detect(self, image: Image, small: Image, scale: float) -> list[Event]:
         self._detected = self._now
@@ -414,9 +423,10 @@ class Stream:
         if not other:
             # The flow is steadier than the detector, which is right in the mean: they share.
             text.quad = 0.5 * (text.quad + quad)
+            text.seen += 1
         elif text.cut or came or text.odd >= _ODD:
             # More, or less, of it is seen now.
-            text.quad, text.shape, text.odd = quad, _shape(quad), 0
+            text.quad, text.shape, text.odd, text.seen = quad, _shape(quad), 0, 1
             if not text.cut:
                 text.votes, text.fittest = Votes(), 0.0  # what was read before was not this
 
@@ -522,6 +532,7 @@ class Stream:
                 return []
         clear = text.fittest >= _CLEAR or text.reads >= _PATIENCE
         enough = said.readings >= _VOTES and said.agreeing >= 2 and self._now - text.begun >= _SPAN - 1e-6
+        enough = enough and text.seen >= _SIGHTINGS
         least = _SETTLED if said.readings < _MANY else _SETTLED_MANY
         settled = clear and enough and not text.cut and said.weakest >= least
         events = []
