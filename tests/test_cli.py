@@ -271,8 +271,10 @@ def test_a_reader_that_leaves_early_is_no_error(models: str, pictures: pathlib.P
 
 
 def test_interrupt_ends_without_a_traceback(models: str, pictures: pathlib.Path) -> None:
+    # A shell's background jobs ignore SIGINT, and so would their children: here it means what it does at a terminal.
     process = start("read", *[str(pictures / "a.png")] * 5000, "--models", models,
-                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     assert process.stdout is not None
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
