@@ -65,7 +65,8 @@ _SURE = 0.85  # a confidence with which it need not be read again
 _DROPS = 2  # detections that must miss a text before it is lost
 _EDGE = 2.0  # pixels from the edge, within which a text may go on beyond it
 _RESHAPED = 1.2  # a text whose width by height changed by this factor is another piece of it
-_ODD = 3  # detections in a row that say so, until that is believed
+_LONGER = 2  # detections that find more of it, until that is believed
+_SHORTER = 6  # and detections in a row that find less
 _NEAR = 3.0  # heights within which a text that went missing is looked for, if the same is read
 _PIECES = 3  # detections in a row that find a text in pieces, or as part of a larger one, until that is believed
 
@@ -156,7 +157,8 @@ class _Text:
     misses: int = 0
     left: float = np.inf  # since when it is outside the view
     pieces: int = 0
-    odd: int = 0
+    longer: int = 0  # detections that found more
+    shorter: int = 0  # detections in a row that found less
     seen: int = 1  # detections that found it like this
     votes: Votes = field(default_factory=Votes)
     told: str = ""
@@ -354,7 +356,7 @@ class Stream:
 
     def _asks(self, change: Change) -> bool:
         unsettled = any(
-            text.misses or text.pieces or text.odd or self._entered(text) or self._fresh(text) for text in self._texts
+            text.misses or text.pieces or self._entered(text) or self._fresh(text) for text in self._texts
         )
         other = change.uncovered >= _UNCOVERED or change.altered >= _ALTERED
         return unsettled or other or change.sharper >= _SHARPENED
@@ -365,7 +367,8 @@ class Stream:
 
     def _fresh(self, text: _Text) -> bool:
         """Whether a text waits to be found a second time: a single detection may have seen half of it."""
-        return text.seen < _SIGHTINGS and not text.cut and self._now - self._detected >= _SECOND - 1e-6
+        waits = text.seen < _SIGHTINGS or text.longer > 0
+        return waits and not text.cut and self._now - self._detected >= _SECOND - 1e-6
 
     def _detect(self, image: Image, small: Image, scale: float) -> list[Event]:
         self._detected = self._now
@@ -418,15 +421,18 @@ class Stream:
         """A detection found a followed text again."""
         text.misses, text.pieces = 0, 0
         came, text.cut = text.cut, self._cut(quad)
-        other = not 1 / _RESHAPED < _shape(quad) / text.shape < _RESHAPED
-        text.odd = text.odd + 1 if other else 0
-        if not other:
+        ratio = _shape(quad) / text.shape
+        if 1 / _RESHAPED < ratio < _RESHAPED:
             # The flow is steadier than the detector, which is right in the mean: they share.
             text.quad = 0.5 * (text.quad + quad)
-            text.seen += 1
-        elif text.cut or came or text.odd >= _ODD:
-            # More, or less, of it is seen now.
-            text.quad, text.shape, text.odd, text.seen = quad, _shape(quad), 0, 1
+            text.seen, text.shorter = text.seen + 1, 0
+            return
+        # A detector rather loses an end of a long word than makes one up: two sightings of more are believed at once,
+        # fewer only when they go on.
+        text.longer, text.shorter = text.longer + (ratio > 1), (text.shorter + 1 if ratio < 1 else 0)
+        if text.cut or came or text.longer >= _LONGER or text.shorter >= _SHORTER:
+            text.quad, text.shape = quad, _shape(quad)
+            text.longer, text.shorter, text.seen = 0, 0, 1
             if not text.cut:
                 text.votes, text.fittest = Votes(), 0.0  # what was read before was not this
 
