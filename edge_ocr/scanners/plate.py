@@ -171,7 +171,8 @@ def side_by_side(
 _SMALLEST = 7.0  # pixels: lower lines are not tried
 _GAP = 1.6  # heights between the letter and the serial number, at the most
 _TRUSTED = 0.9  # a reading this sure is not tried again with other margins
-_MARGINS = ((0.12, 0.12, 0.0), (0.35, 0.35, 0.08))  # start, end, across, in heights beyond the found line
+# Start, end and across, in heights beyond the found line: as a rule, tight (without the bolts beside it), and wide.
+_RULE, _TIGHT, _WIDE = (0.12, 0.12, 0.0), (0.0, 0.0, 0.0), (0.35, 0.35, 0.08)
 _STACKED = 1.1  # heights to the left of the class number in which a region may be stacked
 _SHARES = (0.36, 0.42)  # of a two-line plate's height, its upper line's
 _CROP_SIZE = (720, 300)  # a picture no larger, width and height, may be a plate that was cut out
@@ -212,7 +213,6 @@ class _Candidate:
 
     lines: tuple[Line, ...]
     words: frozenset[int]
-    stacked: bool = False  # reaches to the left, where a region may be stacked
 
 
 @lru_cache(maxsize=1)
@@ -269,30 +269,30 @@ class Scanner:
 
     def _read(self, picture: Image, candidates: Sequence[_Candidate]) -> list[tuple[_Candidate, Plate]]:
         """What the candidates read under the grammar, where that is sure enough."""
-        found: list[tuple[_Candidate, Plate]] = []
-        first = self._recognizer.log_probs([self._crop(picture, c, _MARGINS[0]) for c in candidates])
-        again: list[tuple[_Candidate, Plate | None]] = []
-        for candidate, lp in zip(candidates, first, strict=True):
+        plausible = []
+        rule = self._recognizer.log_probs([self._crop(picture, c, _RULE) for c in candidates])
+        for candidate, lp in zip(candidates, rule, strict=True):
             plain = greedy(lp).text
-            if sum(c.isdecimal() for c in plain) < 3 or not 5 <= len(plain) <= 13:
-                continue
-            plate = self._plate(candidate, lp, plain)
+            if sum(c.isdecimal() for c in plain) >= 3 and 5 <= len(plain) <= 13:
+                plausible.append((candidate, lp))
+        tight = self._recognizer.log_probs([self._crop(picture, c, _TIGHT) for c, _ in plausible])
+        found: list[tuple[_Candidate, Plate]] = []
+        unsure: list[tuple[_Candidate, tuple[float, float, float], Plate | None]] = []
+        for (candidate, lp), other in zip(plausible, tight, strict=True):
+            plate = _surest([self._plate(candidate, x) for x in (lp, other)])
             if plate is not None and plate.confidence >= _TRUSTED:
                 found.append((candidate, plate))
-            else:
-                again.append((candidate, plate))
-                if not candidate.stacked and len(candidate.lines) == 1:
-                    line = candidate.lines[0]
-                    reach = Line(line.words, widen(line, start=_STACKED))
-                    again.append((_Candidate((reach,), candidate.words, True), None))
-        second = self._recognizer.log_probs(
-            [self._crop(picture, c, _MARGINS[0] if c.stacked else _MARGINS[1]) for c, _ in again]
-        )
-        for (candidate, before), lp in zip(again, second, strict=True):
-            plate = self._plate(candidate, lp, greedy(lp).text)
-            kept = [p for p in (before, plate) if p is not None and p.confidence >= self.min_confidence]
-            if kept:
-                found.append((candidate, max(kept, key=lambda p: p.confidence)))
+                continue
+            unsure.append((candidate, _WIDE, plate))
+            if len(candidate.lines) == 1:
+                line = candidate.lines[0]
+                reach = Line(line.words, widen(line, start=_STACKED))
+                unsure.append((_Candidate((reach,), candidate.words), _RULE, None))
+        again = self._recognizer.log_probs([self._crop(picture, c, margin) for c, margin, _ in unsure])
+        for (candidate, _, before), lp in zip(unsure, again, strict=True):
+            plate = _surest([before, self._plate(candidate, lp)])
+            if plate is not None and plate.confidence >= self.min_confidence:
+                found.append((candidate, plate))
         return found
 
     def _crop(self, picture: Image, candidate: _Candidate, margin: tuple[float, float, float]) -> Image:
@@ -302,8 +302,9 @@ class Scanner:
         crops = [c.image for c in crop_quads(picture, np.array(quads), height=given.height, margin=given.margin)]
         return crops[0] if len(crops) == 1 else side_by_side(crops[0], crops[1], height=given.height)
 
-    def _plate(self, candidate: _Candidate, lp: LogProbs, plain: str) -> Plate | None:
+    def _plate(self, candidate: _Candidate, lp: LogProbs) -> Plate | None:
         """What the grammar makes of it; None where that is too far from what is seen."""
+        plain = greedy(lp).text
         text = re.sub(r"\s+", "", plain)
         if parse(text) is None:
             options = search(lp, grammar(), width=4)
@@ -405,6 +406,10 @@ def _best_of_each_place(found: Sequence[tuple[_Candidate, Plate]]) -> list[Plate
             continue
         kept.append((candidate, plate))
     return [plate for _, plate in kept]
+
+
+def _surest(plates: Sequence[Plate | None]) -> Plate | None:
+    return max((p for p in plates if p is not None), key=lambda p: p.confidence, default=None)
 
 
 def _around(lines: Sequence[Line]) -> NDArray[np.float64]:
