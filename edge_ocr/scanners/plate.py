@@ -237,7 +237,7 @@ class Scanner:
         *,
         threads: int = 1,
         models_dir: str | os.PathLike[str] | None = None,
-        min_confidence: float = 0.6,
+        min_confidence: float = 0.75,
         foreign: bool = False,
     ) -> None:
         if not 0 <= min_confidence <= 1:
