@@ -192,7 +192,8 @@ def validate_folder(model: Detector, folder: Path, device: torch.device) -> dict
         if image is None:
             raise ValueError(f"{path}: cannot be read")
         ignore = np.array(row.get("ignore") or [False] * len(row["polygons"]), bool)
-        total += match(find(model, image[:, :, ::-1], device)[0], np.array(row["polygons"], float), ignore)
+        truth = geometry.order_points(np.array(row["polygons"], float))
+        total += match(find(model, image[:, :, ::-1], device)[0], truth, ignore)
     return {f"labelled_{k}": v for k, v in f_measure(*total).items()}
 
 

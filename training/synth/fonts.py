@@ -131,7 +131,9 @@ class Faces:
             if (i % 10 == 9) == reserved:
                 faces.append(_load_face(path, "latin", 1.0))
         if not reserved and (root / "machine").is_dir():
-            faces += [_load_face(p, "latin", 2.0) for p in sorted((root / "machine").glob("OCR*"))]
+            # OCRBX draws white on black boxes: no letters that a word could be made of.
+            machine = [p for p in sorted((root / "machine").glob("OCR*")) if p.stem != "OCRBX"]
+            faces += [_load_face(p, "latin", 2.0) for p in machine]
         if not faces:
             raise FileNotFoundError(
                 f"{root}: no fonts there; run training.ingredients, or point --ingredients at a folder of its shape"

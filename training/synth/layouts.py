@@ -391,7 +391,7 @@ def _dust(rng: Rng, image: NDArray[np.uint8]) -> None:
 def _goods(rng: Rng, image: NDArray[np.uint8], kit: Kit, count: int) -> None:
     """Things for sale: smooth shapes filled with photograph, stripes or checks, such as clothes, bottles and boxes."""
     h, w = image.shape[:2]
-    rows = rng.random() < 0.4  # side by side, as letters of a word would be
+    rows = rng.random() < 0.12  # side by side, as letters of a word would be
     for k in range(count):
         s = int(_size(rng, 24, 0.4 * min(h, w) + 30))
         turns = np.linspace(0, 6.28, 14, endpoint=False)
@@ -445,14 +445,14 @@ def _grid(rng: Rng, image: NDArray[np.uint8]) -> None:
 def blank(rng: Rng, kit: Kit) -> Sheet:
     """No text: photographs, patterns, drawings, road frames."""
     kind = rng.random()
-    if kind < 0.25:
+    if kind < 0.45:
         image, plates = kit.backgrounds.road(rng)
         sheet = Sheet(image)
         for quad in plates:
             sheet.add(quad, True)
         return sheet
-    image = kit.backgrounds.photo(rng, 480, 480) if kind < 0.7 else ground(rng, 480, 480)
-    if rng.random() < 0.6:
+    image = kit.backgrounds.photo(rng, 480, 480) if kind < 0.8 else ground(rng, 480, 480)
+    if rng.random() < 0.5:
         _grid(rng, image)
     _scribble(rng, image, int(rng.integers(0, 25)))
     if rng.random() < 0.4:
@@ -638,6 +638,30 @@ def _paragraph(
     return y
 
 
+def _list(
+    rng: Rng, kit: Kit, sheet: Sheet, pen: Pen, lang: str, x0: float, x1: float, y: float, lines: int, colour: Colour
+) -> float:
+    """Small print that runs on without spaces, line under tight line: ingredients, terms, notes. Returns the next y."""
+    leading = rng.uniform(1.02, 1.4)
+    glue = [",", ",", "·", "/", "", "", "-"]
+    spaced = rng.random() * 0.35
+    for i in range(lines):
+        y += pen.height * leading
+        if y + pen.bottom > sheet.height - 2:
+            break
+        text, room = "", (x1 - x0) * (rng.uniform(0.2, 0.9) if i == lines - 1 else 1.0)
+        while True:
+            word = kit.fit(pen.face, kit.words.word(rng, lang)).split(" ")[0]
+            joint = " " if rng.random() < spaced else str(rng.choice(glue))
+            longer = text + (joint if text else "") + word
+            if pen.width(longer) > room or len(longer) > 120:
+                break
+            text = longer
+        if text and pen.face.can_write(text):
+            sheet.write(x0, y, text, pen, colour)
+    return y
+
+
 def _mean(sheet: Sheet, x0: float, y0: float, x1: float, y1: float) -> NDArray[np.float64]:
     part = sheet.image[max(0, int(y0)) : max(1, int(y1)), max(0, int(x0)) : max(1, int(x1))]
     return part[::4, ::4].reshape(-1, 3).mean(axis=0) if part.size else np.full(3, 255.0)
@@ -691,7 +715,7 @@ def page(rng: Rng, kit: Kit) -> Sheet:
             how["shadow"] = (contrasting(rng, colour, 90), int(rng.integers(0, 4)), int(rng.integers(0, 3)))
         if rng.random() < 0.08:
             how["outline"] = (contrasting(rng, colour, 80), int(rng.integers(1, 4)))
-        if block < 0.3:
+        if block < 0.26:
             pen = Pen(
                 head,
                 size * _size(rng, 1.3, 4.5),
@@ -716,6 +740,9 @@ def page(rng: Rng, kit: Kit) -> Sheet:
                 **how,
             )
             y += pen.height * 0.3
+        elif block < 0.38:
+            pen = Pen(body, max(8.0, size * rng.uniform(0.55, 0.9)), spacing=float(rng.choice([0, 0, -0.5])))
+            y = _list(rng, kit, sheet, pen, lang, left, right, y, int(rng.integers(3, 14)), colour)
         elif block < 0.62:
             pen = Pen(body, size * rng.uniform(0.8, 1.15), spacing=float(rng.choice([0, 0, 0, -0.4, 0.8])))
             y = _paragraph(
@@ -1013,7 +1040,8 @@ def card(rng: Rng, kit: Kit) -> Sheet:
 def sign(rng: Rng, kit: Kit) -> Sheet:
     """Panels and letters on photographs: shop signs, street signs, shirts, neon; outlines, shadows, turned words."""
     side = int(rng.integers(420, 640))
-    if rng.random() < 0.1:
+    street = rng.random() < 0.3
+    if street:
         image, plates = kit.backgrounds.road(rng)
         sheet = Sheet(image)
         for quad in plates:
@@ -1031,7 +1059,7 @@ def sign(rng: Rng, kit: Kit) -> Sheet:
     taken += [(*quad.min(axis=0), *quad.max(axis=0)) for quad in sheet.quads]
     for _ in range(int(rng.integers(2, 13))):
         lang = "ko" if rng.random() < 0.55 else "en"
-        w = _size(rng, 60, sheet.width * 0.95)
+        w = _size(rng, 26 if street else 60, sheet.width * 0.95)
         h = min(w * rng.uniform(0.12, 0.8), sheet.height * 0.8)
         x, y = rng.uniform(0, sheet.width - w), rng.uniform(0, max(1, sheet.height - h))
         if any(x < b[2] + 6 and x + w > b[0] - 6 and y < b[3] + 6 and y + h > b[1] - 6 for b in taken):
@@ -1072,7 +1100,7 @@ def _signboard(rng: Rng, kit: Kit, sheet: Sheet, lang: str, x: float, y: float, 
             bolder=int(rng.random() < 0.15),
             wide=rng.uniform(0.75, 1.2),
             slant=float(rng.choice([0, 0, 0, 0.2, -0.15])),
-            spacing=letters * float(rng.choice([0, 0, 0, 0.1, 0.3, 0.45])),
+            spacing=letters * float(rng.choice([0, 0, 0, 0.1, 0.3, 0.6])),
         )
         for _ in range(3):
             width = pen.width(text)
@@ -1174,12 +1202,12 @@ def single(rng: Rng, kit: Kit) -> Sheet:
 
 
 LAYOUTS: dict[str, tuple[Callable[[Rng, Kit], Sheet], float]] = {
-    "receipt": (receipt, 0.22),
-    "page": (page, 0.25),
+    "receipt": (receipt, 0.18),
+    "page": (page, 0.23),
     "document": (document, 0.09),
     "card": (card, 0.09),
-    "sign": (sign, 0.16),
-    "scattered": (scattered, 0.07),
+    "sign": (sign, 0.20),
+    "scattered": (scattered, 0.08),
     "single": (single, 0.06),
-    "blank": (blank, 0.07),
+    "blank": (blank, 0.08),
 }

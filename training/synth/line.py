@@ -123,7 +123,9 @@ class LineSynth:
         self.lang, self.charset, self.height, self.max_width = lang, charset, height, max_width
         self.difficulty = difficulty
         # Share of dot-matrix print, and of black-and-white scans: till receipts and faxes.
-        self.printed = 0.05 if lang == "ko" else 0.12
+        self.printed = 0.07 if lang == "ko" else 0.12
+        # Share of words as photographs of streets and shops have them: curved, leaning, faint, out of focus.
+        self.wild = 0.15 if lang == "ko" else 0.22
         self.phrases = 0.2  # share of samples with several words
         self._allowed = frozenset(charset)
         self._hangul = lang == "ko"
@@ -176,6 +178,7 @@ class LineSynth:
     # -- drawing ------------------------------------------------------------------------------------------------
     def _draw(self, rng: Rng, text: str, face: Face) -> NDArray[np.uint8] | None:
         hard = self.difficulty
+        wild = len(text) < 16 and rng.random() < self.wild * hard
         size = int((22, 30, 38, 48)[int(rng.integers(4))])
         spacing, space = 0.0, 1.0
         if rng.random() < 0.28:
@@ -227,13 +230,13 @@ class LineSynth:
         target[:, 0] = (box[:, 0]) * scale * stretch
         target[:, 1] = (box[:, 1]) * scale
         tw, th = inner_w * scale * stretch, native
-        if rng.random() < 0.35:
-            shear = rng.normal(0, 0.12) * th
+        if rng.random() < (0.8 if wild else 0.35):
+            shear = rng.normal(0, 0.22 if wild else 0.12) * th
             target[:2, 0] += shear
-            tilt = rng.normal(0, 0.035 if rng.random() < 0.8 else 0.09) * tw * min(1.0, 2.5 * th / max(tw, 1.0))
+            tilt = rng.normal(0, 0.035 if rng.random() < (0.4 if wild else 0.8) else 0.09) * tw * min(1.0, 2.5 * th / max(tw, 1.0))
             tilt = float(np.clip(tilt, -0.7 * th, 0.7 * th))
             target[1:3, 1] += tilt
-            target += rng.normal(0, 0.03 * th, target.shape)
+            target += rng.normal(0, (0.07 if wild else 0.03) * th, target.shape)
         matrix = cv2.getPerspectiveTransform(box, target.astype(np.float32))
         # Crop: tight to the ink, give or take a detector's error.
         loose = rng.random() < 0.25
@@ -250,10 +253,10 @@ class LineSynth:
         full = zoom @ shift @ matrix
         ow, oh = int(out_w * over), int(out_h * over)
         warped = [cv2.warpPerspective(x, full, (ow, oh), flags=cv2.INTER_LINEAR) for x in layers]
-        if rng.random() < 0.10:
+        if rng.random() < (0.45 if wild else 0.10):
             bend = int(rng.integers(2**31))
-            warped = [_wave(bend, x) for x in warped]
-        image = self._compose(rng, warped, (oh, ow))
+            warped = [_wave(bend, x, 0.15 if wild else 0.08) for x in warped]
+        image = self._compose(rng, warped, (oh, ow), wild)
         if rng.random() < 0.14:
             self._intrude(rng, image)
         if over != 1.0:
@@ -263,6 +266,8 @@ class LineSynth:
         if rng.random() < self.printed and native > 11:
             image = degrade.bitonal(rng, image)
             strength *= 0.3
+        if wild:
+            strength = hard * float(rng.uniform(0.4, 1.5)) * min(1.0, native / 20 + 0.15)
         image = degrade.camera(rng, image, strength=strength)
         return crop_to_line(image, height=self.height)
 
@@ -318,11 +323,15 @@ class LineSynth:
         strength = float(rng.uniform(0.15, 1.0))
         return np.clip(level * (1 - strength) + patch * strength if rng.random() < 0.6 else patch, 0, 255)
 
-    def _compose(self, rng: Rng, layers: list[NDArray[np.float32]], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    def _compose(
+        self, rng: Rng, layers: list[NDArray[np.float32]], shape: tuple[int, int], wild: bool = False
+    ) -> NDArray[np.uint8]:
         ground = self._ground(rng, shape)
         mean = float(ground.mean())
         # Contrast: mostly plain to see, at times faint.
-        least = 30.0 if rng.random() < 0.12 else 65.0
+        least = 30.0 if rng.random() < (0.4 if wild else 0.12) else 65.0
+        if wild and rng.random() < 0.15:
+            least = 18.0
         choices = []
         if mean - least > 0:
             choices.append((0.0, mean - least))
@@ -331,7 +340,10 @@ class LineSynth:
         dark_first = mean > 128 or len(choices) == 1
         a, b = choices[0] if (dark_first and rng.random() < 0.8) or len(choices) == 1 else choices[1]
         ink = float(rng.uniform(a, b))
-        if rng.random() < 0.45:  # printed text goes to the end of the scale
+        if least < 20.0:  # hardly told from its ground: carved, embossed, faded
+            ink = mean + float(rng.choice([-1, 1])) * rng.uniform(18, 45)
+            ink = float(np.clip(ink, 0, 255)) if 0 <= ink <= 255 else float(2 * mean - ink)
+        elif rng.random() < 0.45:  # printed text goes to the end of the scale
             ink = a + (b - a) * rng.uniform(0, 0.25) if a == 0.0 else b - (b - a) * rng.uniform(0, 0.25)
         out = ground
         if len(layers) > 1:
@@ -371,12 +383,13 @@ class LineSynth:
             view[:] = np.clip(view + (shade - view.astype(np.float32)) * strip, 0, 255).astype(np.uint8)
 
 
-def _wave(seed: int, layer: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bend a layer along an arc or a sine, as paper and curved signs do; equal for equal seeds."""
+def _wave(seed: int, layer: NDArray[np.float32], strength: float = 0.08) -> NDArray[np.float32]:
+    """Bend a layer along an arc or a sine, as paper and curved signs do; equal for equal seeds. ``strength`` is one
+    sigma of the bow in parts of the height."""
     rng = np.random.default_rng(seed)
     h, w = layer.shape
     x = np.arange(w, dtype=np.float32)
-    bow = rng.normal(0, 0.08) * h
+    bow = rng.normal(0, strength) * h
     if rng.random() < 0.5:
         dy = bow * (4 * ((x / max(w - 1, 1)) - 0.5) ** 2 - 0.33) * min(2.0, max(0.5, w / h / 3))
     else:

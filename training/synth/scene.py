@@ -38,12 +38,12 @@ class Scene:
 # How each kind is photographed: chance of a plain view (only scaled and cut), greatest turn in degrees (one sigma),
 # strength of perspective, chance of bent paper, and the range of scale.
 _VIEWS: dict[str, tuple[float, float, float, float, tuple[float, float]]] = {
-    "receipt": (0.45, 6.0, 0.12, 0.5, (0.65, 1.5)),
-    "page": (0.8, 5.0, 0.10, 0.15, (0.6, 2.0)),
+    "receipt": (0.4, 9.0, 0.12, 0.5, (0.65, 1.5)),
+    "page": (0.75, 6.0, 0.10, 0.15, (0.6, 2.0)),
     "document": (0.55, 6.0, 0.12, 0.4, (0.7, 1.8)),
     "card": (0.35, 11.0, 0.25, 0.1, (0.55, 1.4)),
-    "sign": (0.4, 10.0, 0.30, 0.1, (0.75, 2.0)),
-    "scattered": (0.5, 8.0, 0.20, 0.1, (0.7, 1.3)),
+    "sign": (0.3, 15.0, 0.35, 0.1, (0.75, 2.0)),
+    "scattered": (0.4, 12.0, 0.20, 0.1, (0.7, 1.3)),
     "single": (0.6, 8.0, 0.10, 0.0, (1.0, 1.0)),
     "blank": (0.4, 20.0, 0.20, 0.2, (0.7, 2.0)),
 }
