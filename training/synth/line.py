@@ -233,7 +233,8 @@ class LineSynth:
         if rng.random() < (0.8 if wild else 0.35):
             shear = rng.normal(0, 0.22 if wild else 0.12) * th
             target[:2, 0] += shear
-            tilt = rng.normal(0, 0.035 if rng.random() < (0.4 if wild else 0.8) else 0.09) * tw * min(1.0, 2.5 * th / max(tw, 1.0))
+            steep = 0.035 if rng.random() < (0.4 if wild else 0.8) else 0.09
+            tilt = rng.normal(0, steep) * tw * min(1.0, 2.5 * th / max(tw, 1.0))
             tilt = float(np.clip(tilt, -0.7 * th, 0.7 * th))
             target[1:3, 1] += tilt
             target += rng.normal(0, (0.07 if wild else 0.03) * th, target.shape)
