@@ -244,6 +244,12 @@ class LineSynth:
         m = np.clip(rng.normal(0.07 if not loose else 0.16, 0.07 if not loose else 0.1, 4), -0.06, 0.5)
         left, top = target[:, 0].min() - (m[0] + 0.04) * th, target[:, 1].min() - m[1] * th
         right, bottom = target[:, 0].max() + (m[2] + 0.04) * th, target[:, 1].max() + m[3] * th
+        # Words on arcs, as on badges, shirts and caps: the crop holds the whole bow.
+        bow = 0.0
+        if wild and len(text) > 3 and rng.random() < 0.3:
+            bow = float(rng.uniform(0.15, 0.9) * rng.choice([-1.0, -1.0, 1.0])) * th
+            top -= abs(bow) * (0.67 if bow > 0 else 0.33)
+            bottom += abs(bow) * (0.33 if bow > 0 else 0.67)
         out_w, out_h = max(3, round(right - left)), max(5, round(bottom - top))
         if out_w > 1600 or out_w / out_h * self.height > self.max_width:
             return None
@@ -254,7 +260,9 @@ class LineSynth:
         full = zoom @ shift @ matrix
         ow, oh = int(out_w * over), int(out_h * over)
         warped = [cv2.warpPerspective(x, full, (ow, oh), flags=cv2.INTER_LINEAR) for x in layers]
-        if rng.random() < (0.45 if wild else 0.10):
+        if bow:
+            warped = [_arc(bow * over, x) for x in warped]
+        elif rng.random() < (0.45 if wild else 0.10):
             bend = int(rng.integers(2**31))
             warped = [_wave(bend, x, 0.15 if wild else 0.08) for x in warped]
         image = self._compose(rng, warped, (oh, ow), wild)
@@ -382,6 +390,16 @@ class LineSynth:
             rows = slice(strip.shape[0]) if top else slice(h - strip.shape[0], h)
             view = image[rows, x : x + strip.shape[1]]
             view[:] = np.clip(view + (shade - view.astype(np.float32)) * strip, 0, 255).astype(np.uint8)
+
+
+def _arc(bow: float, layer: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Shift the columns of ``[h, w]`` along a parabola, ``bow`` pixels from its vertex to its ends; below zero the middle
+    stands higher."""
+    h, w = layer.shape
+    x = np.arange(w, dtype=np.float32)
+    dy = bow * (4 * (x / max(w - 1, 1) - 0.5) ** 2 - 0.33)
+    map_x, map_y = np.meshgrid(x, np.arange(h, dtype=np.float32))
+    return cv2.remap(layer, map_x, (map_y + dy[None, :]).astype(np.float32), cv2.INTER_LINEAR)
 
 
 def _wave(seed: int, layer: NDArray[np.float32], strength: float = 0.08) -> NDArray[np.float32]:
