@@ -184,6 +184,8 @@ class LineSynth:
         if rng.random() < 0.28:
             spacing = float(rng.uniform(-0.07, 0.12)) if rng.random() < 0.85 else float(rng.uniform(0.12, 0.5))
             space = float(rng.uniform(0.7, 1.8)) if spacing < 0.12 else 2.0
+        elif self._hangul and " " in text and rng.random() < 0.4:
+            space = float(rng.uniform(0.45, 0.9))  # as narrow as Korean pages set them
         before, after = self._neighbours(rng, face) if rng.random() < 0.3 else ("", "")
         ink = draw_text(before + text + after, face, size, spacing=spacing, space=space)
         if ink is None:
@@ -222,8 +224,8 @@ class LineSynth:
         inner_h, inner_w = lower - upper, right - left
         # Target height in pixels of the camera's picture: mostly 12..40, now and then tiny.
         native = float(np.clip(np.exp(rng.normal(np.log(24), 0.42)), 9 if hard > 0.5 else 14, 56))
-        if rng.random() < 0.06 * hard:
-            native = float(rng.uniform(7.5, 10))
+        if rng.random() < 0.09 * hard:
+            native = float(rng.uniform(7.5, 11))
         scale = native / inner_h
         # The true quad, disturbed by slant, tilt, perspective and a detector's errors.
         target = box.copy()
