@@ -3,8 +3,8 @@
 The inputs are not made a second time: a recognizer or detector of the runtime works on drawn pictures, and what it
 hands to its engine is recorded. So sizes, buckets, padding, crops and batches are those of inference by construction.
 
-Mix for a recognizer: three quarters are drawn lines, one quarter words cut out of drawn scenes by their quads. For a
-detector: drawn scenes at the sizes of its smaller buckets, one in five of them smaller than its bucket. The same seed
+Mix for a recognizer: three quarters are drawn lines, one quarter words cut out of drawn scenes by their quads; one that
+is trained on plates or machine-readable zones gets these instead of both. For a detector: drawn scenes at the sizes of its smaller buckets, one in five of them smaller than its bucket. The same seed
 gives the same samples; ``python -m calibration.samples FOLDER --ingredients DIR --out LIST.json`` writes down which.
 """
 
@@ -38,10 +38,12 @@ __all__ = [
     "held_out_scenes",
     "line_samples",
     "scene_samples",
+    "synth_of",
 ]
 
 CALIBRATION_SEED = 41  # neither the training's nor the held-out samples'
 HELD_OUT_SEED = 9041
+CONFIGS = Path(__file__).parent.parent / "training" / "recognizer" / "configs"
 
 Image = NDArray[np.uint8]
 
@@ -95,21 +97,40 @@ def calibration_samples(manifest: m.Manifest, model: bytes, ingredients: str | P
     raise TypeError(f"a manifest of task {manifest.task!r}")
 
 
+def synth_of(manifest: m.RecognizeManifest) -> str:
+    """What draws the samples that a recognizer learns from, as its training config says: line, plate or mrz. A model of
+    which there is no config reads lines."""
+    config = CONFIGS / f"{manifest.languages[0]}.json"
+    return str(json.loads(config.read_text(encoding="utf-8")).get("synth", "line")) if config.is_file() else "line"
+
+
+def _synth(manifest: m.RecognizeManifest, ingredients: str | Path, *, reserved: bool) -> Any:
+    from training.recognizer.data import load_synth
+
+    return load_synth(
+        synth_of(manifest),
+        str(ingredients),
+        lang=manifest.languages[0],
+        charset=manifest.charset,
+        max_width=manifest.input.buckets[-1],
+        reserved=reserved,
+    )
+
+
 def line_samples(manifest: m.RecognizeManifest, engine: Engine, ingredients: str | Path, mix: Mix) -> Samples:
     from edge_ocr.crop import crop_quads
     from edge_ocr.recognize import Recognizer
-    from training.synth.line import LineSynth
     from training.synth.scene import Scenes
 
     given = manifest.input
     rng = np.random.default_rng([mix.seed, 1])
-    synth = LineSynth.load(
-        ingredients, lang=manifest.languages[0], charset=manifest.charset, max_width=given.buckets[-1]
-    )
-    drawn = [synth.sample(rng) for _ in range(mix.lines)]
+    kind = synth_of(manifest)
+    synth = _synth(manifest, ingredients, reserved=False)
+    drawn = [synth.sample(rng) for _ in range(mix.lines if kind == "line" else mix.lines + mix.words)]
     crops: list[Image] = [s.image for s in drawn]
-    listed: list[dict[str, Any]] = [{"kind": "line", "text": s.text, "width": s.image.shape[1]} for s in drawn]
-    scenes = Scenes.load(ingredients, seed=mix.seed, size=480, pool=8, shots=2) if mix.words else None
+    listed: list[dict[str, Any]] = [{"kind": kind, "text": s.text, "width": s.image.shape[1]} for s in drawn]
+    words = kind == "line" and mix.words > 0
+    scenes = Scenes.load(ingredients, seed=mix.seed, size=480, pool=8, shots=2) if words else None
     while scenes is not None and len(crops) < mix.lines + mix.words:
         scene = next(scenes)
         quads = scene.quads[~scene.ignore]
@@ -150,15 +171,7 @@ def held_out_lines(
     manifest: m.RecognizeManifest, ingredients: str | Path, count: int, *, seed: int = HELD_OUT_SEED
 ) -> list[Sample]:
     """Lines in the reserved faces, which neither training nor calibration has seen."""
-    from training.synth.line import LineSynth
-
-    synth = LineSynth.load(
-        ingredients,
-        lang=manifest.languages[0],
-        charset=manifest.charset,
-        reserved=True,
-        max_width=manifest.input.buckets[-1],
-    )
+    synth = _synth(manifest, ingredients, reserved=True)
     rng = np.random.default_rng(seed)
     return [synth.sample(rng) for _ in range(count)]
 
