@@ -7,22 +7,33 @@ them spins while it waits: an idle reader costs no CPU time, at the price of som
 from __future__ import annotations
 
 import os
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edge_ocr.errors import EngineError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["Engine", "OnnxEngine"]
+__all__ = ["Engine", "OnnxEngine", "checkpoint", "run_many"]
+
+# What each run asks first, in the context that it runs in: it may raise, to end work that nobody waits for any more.
+checkpoint: ContextVar[Callable[[], None] | None] = ContextVar("checkpoint", default=None)
 
 
 class Engine(Protocol):
     """Runs a model: ``inputs`` by name in, all outputs by name back. Safe to call from several threads."""
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]: ...
+
+
+def run_many(engine: Engine, inputs: Sequence[Mapping[str, NDArray[Any]]]) -> list[dict[str, NDArray[Any]]]:
+    """Runs that do not wait for one another, their outputs in order. An engine that has a ``run_many`` of its own, such
+    as one that shares its runs among several callers, gets them all at once."""
+    together = getattr(engine, "run_many", None)
+    return list(together(inputs)) if together is not None else [engine.run(x) for x in inputs]
 
 
 class OnnxEngine:
@@ -64,6 +75,9 @@ class OnnxEngine:
             raise EngineError(
                 f"{self._what}: expects the inputs {', '.join(self.input_names)}; given were {', '.join(inputs)}."
             )
+        ask = checkpoint.get()
+        if ask is not None:
+            ask()
         try:
             values = self._session.run(list(self.output_names), dict(inputs))
         except Exception as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from edge_ocr.constrain import Pattern
 from edge_ocr.crop import crop_quads, is_tall
 from edge_ocr.detect import Detector
-from edge_ocr.engine import OnnxEngine
+from edge_ocr.engine import Engine, OnnxEngine
 from edge_ocr.errors import ImageError, InputError
 from edge_ocr.image import load_image
 from edge_ocr.layout import arrange
 from edge_ocr.manifest import QualityLimits
-from edge_ocr.models import DetectorModel, RecognizerModel, find_detector, find_recognizer
+from edge_ocr.models import DetectorModel, Model, RecognizerModel, find_detector, find_recognizer
 from edge_ocr.recognize import Recognizer
 from edge_ocr.types import Crop, Quad, Reading, Region, TextWord
 
@@ -48,7 +48,7 @@ class OCR:
     language wins. ``threads``: how many threads each engine may use, and OpenCV at most (None: the processors
     available, at most 4). ``min_confidence``: words below it are left out, which are mostly things that are
     no text (None: what the recognizers' model.json says; 0: none are). ``models_dir``: a folder of models instead of
-    those in the package.
+    those in the package. ``engine``: makes what runs a model (None: ONNX Runtime with ``threads``).
 
     Models are found when an OCR is made, and loaded when they are first used, or by ``warm_up``. An OCR may be used
     from several threads.
@@ -69,6 +69,7 @@ class OCR:
         threads: int | None = None,
         min_confidence: float | None = None,
         models_dir: str | os.PathLike[str] | None = None,
+        engine: Callable[[Model], Engine] | None = None,
     ) -> None:
         if isinstance(languages, str) or not languages or not all(isinstance(code, str) for code in languages):
             raise InputError(f'languages: expected a sequence of codes such as ("ko", "en"), found {languages!r}')
@@ -89,6 +90,7 @@ class OCR:
         if min_confidence is None:
             min_confidence = min(m.manifest.confidence.minimum for m in self._recognizer_models)
         self.min_confidence = float(min_confidence)
+        self._engine = engine if engine is not None else self._onnx_engine
         self._lock = threading.Lock()
         self._detector: Detector | None = None
         self._recognizers: tuple[Recognizer, ...] | None = None
@@ -234,17 +236,18 @@ class OCR:
             if self._detector is None:
                 self._limit_opencv()
                 model = self._detector_model
-                self._detector = Detector(model.manifest, OnnxEngine(model.read(), threads=self.threads))
+                self._detector = Detector(model.manifest, self._engine(model))
             return self._detector
 
     def _get_recognizers(self) -> tuple[Recognizer, ...]:
         with self._lock:
             if self._recognizers is None:
                 self._limit_opencv()
-                self._recognizers = tuple(
-                    Recognizer(m.manifest, OnnxEngine(m.read(), threads=self.threads)) for m in self._recognizer_models
-                )
+                self._recognizers = tuple(Recognizer(m.manifest, self._engine(m)) for m in self._recognizer_models)
             return self._recognizers
+
+    def _onnx_engine(self, model: Model) -> Engine:
+        return OnnxEngine(model.read(), threads=self.threads)
 
     def _limit_opencv(self) -> None:
         # Its pool is one for the whole process, as wide as the machine; it is only ever made smaller.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge_ocr.constrain import Pattern, search
 from edge_ocr.ctc import Decoded, LogProbs, beam, greedy
-from edge_ocr.engine import Engine
+from edge_ocr.engine import Engine, run_many
 from edge_ocr.errors import ModelError
 from edge_ocr.manifest import RecognizeManifest
 from edge_ocr.preprocess import crop_to_line
@@ -31,6 +31,7 @@ Image = NDArray[np.uint8]
 _OVERLAP = 3
 # A line this many times wider than the widest bucket is squeezed: a bound on time and memory.
 _MOST_WINDOWS = 12
+_TOGETHER = 16  # batches that an engine is given at a time: a bound on memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +82,7 @@ class Recognizer:
         windows = [w for i, crop in enumerate(crops) for w in self._windows(i, crop)]
         # By width: neighbours in this order share a batch, and little of it is padding.
         order = sorted(range(len(windows)), key=lambda k: windows[k].image.shape[1])
-        parts: dict[int, LogProbs] = {}
+        groups: list[tuple[int, list[int]]] = []
         at = 0
         while at < len(order):
             bucket = self._bucket(windows[order[at]].image.shape[1])
@@ -93,8 +94,13 @@ class Recognizer:
             ):
                 group.append(order[at + len(group)])
             at += len(group)
-            for k, lp in zip(group, self._batch([windows[k] for k in group], bucket), strict=True):
-                parts[k] = lp
+            groups.append((bucket, group))
+        parts: dict[int, LogProbs] = {}
+        for first in range(0, len(groups), _TOGETHER):
+            some = groups[first : first + _TOGETHER]
+            found = self._runs([self._stack([windows[k] for k in group], bucket) for bucket, group in some])
+            for (_, group), outputs in zip(some, found, strict=True):
+                parts |= {k: self._cut(outputs, i, windows[k].keep) for i, k in enumerate(group)}
         out: list[LogProbs] = []
         at = 0
         for i in range(len(crops)):
@@ -129,22 +135,27 @@ class Recognizer:
     def _bucket(self, width: int) -> int:
         return next((b for b in self._buckets if b >= width), self._buckets[-1])
 
-    def _batch(self, windows: list[_Window], bucket: int) -> list[LogProbs]:
+    def _stack(self, windows: list[_Window], bucket: int) -> Image:
         given = self.manifest.input
         images = np.full((len(windows), given.height, bucket), given.padding, np.uint8)
         for row, window in zip(images, windows, strict=True):
             row[:, : window.image.shape[1]] = window.image
-        outputs = self._run(images)
-        found = []
-        for i, window in enumerate(windows):
-            first, last = window.keep
-            mine = {key: value[i, first:last] for key, value in outputs.items()}
-            found.append(LogProbs(charset=self.manifest.charset, **mine))
-        return found
+        return images
+
+    def _cut(self, outputs: dict[str, Any], row: int, keep: tuple[int, int]) -> LogProbs:
+        mine = {key: value[row, keep[0] : keep[1]] for key, value in outputs.items()}
+        return LogProbs(charset=self.manifest.charset, **mine)
 
     def _run(self, images: Image) -> dict[str, Any]:
-        """Outputs under their own names (``symbols``, ``initial`` …) whatever the graph calls them."""
-        out, raw = self.manifest.output, self.engine.run({self.manifest.input.name: images})
+        return self._runs([images])[0]
+
+    def _runs(self, batches: Sequence[Image]) -> list[dict[str, Any]]:
+        """Outputs of each batch under their own names (``symbols``, ``initial`` …) whatever the graph calls them."""
+        every = run_many(self.engine, [{self.manifest.input.name: images} for images in batches])
+        return [self._named(raw) for raw in every]
+
+    def _named(self, raw: dict[str, Any]) -> dict[str, Any]:
+        out = self.manifest.output
         names = {"symbols": out.symbols}
         if out.head == "hangul-factorised":
             names |= {"initial": str(out.initial), "medial": str(out.medial), "final": str(out.final)}
