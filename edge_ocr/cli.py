@@ -1,4 +1,4 @@
-"""The command line: ``edge-ocr read | detect | scan | live | models``.
+"""The command line: ``edge-ocr read | detect | scan | redact | live | models``.
 
 Results go to standard output, everything else to standard error. Exit status: 0 all pictures were read, 1 some could
 not be, 2 nothing could be started (wrong usage, a missing model or engine), 130 interrupted.
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edge_ocr import __version__, cli_live, cli_scan
+from edge_ocr import __version__, cli_live, cli_redact, cli_scan
 from edge_ocr.errors import EdgeOcrError, ImageError, InputError
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_common(read)
     _add_recognition(read)
+    cli_redact.add_mask(read)
     read.set_defaults(act=_read)
 
     detect = commands.add_parser(
@@ -114,7 +115,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     cli_scan.add_arguments(scan)
     _add_common(scan)
+    cli_redact.add_mask(scan)
     scan.set_defaults(act=_scan)
+
+    redact = commands.add_parser(
+        "redact", help="mask identity numbers in pictures, irreversibly", description=cli_redact.DESCRIPTION,
+        epilog=cli_redact.EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    redact.add_argument("images", nargs="+", metavar="IMAGE", help=_IMAGES)
+    cli_redact.add_arguments(redact)
+    _add_recognition(redact)
+    _add_engine(redact)
+    redact.set_defaults(act=_redact)
 
     live = commands.add_parser(
         "live", help="read the text of a camera, a video or a stream", description=cli_live.DESCRIPTION,
@@ -190,6 +202,8 @@ def _read(options: argparse.Namespace) -> int:
 
     def work(image: NDArray[np.uint8]) -> tuple[dict[str, Any], str, Any]:
         reading = ocr.read(image)
+        if options.mask:
+            return cli_redact.mask_read(image, reading)
         return reading.to_dict(), reading.text, reading.words
 
     return _each(options, work)
@@ -199,7 +213,13 @@ def _scan(options: argparse.Namespace) -> int:
     from edge_ocr.image import opencv
 
     opencv()  # says in full what is wrong with it, where importing the scanners would not
-    return _each(options, cli_scan.make_work(options))
+    work = cli_scan.make_work(options)
+    return _each(options, cli_redact.mask_scan(work) if options.mask else work)
+
+
+def _redact(options: argparse.Namespace) -> int:
+    ocr = _make_ocr(options, languages=options.lang, min_confidence=options.min_confidence)
+    return _each(options, cli_redact.make_work(options, ocr))
 
 
 def _detect(options: argparse.Namespace) -> int:
@@ -315,7 +335,9 @@ def _make_folder(folder: str) -> None:
 def _draw(image: NDArray[np.uint8], found: Any, path: Path) -> None:
     from edge_ocr.draw import draw, save_png
 
-    save_png(path, draw(image, found))
+    if isinstance(found, cli_redact.Redacted):
+        image, found = found  # what is masked must not be seen in a drawing either
+    save_png(path, image if found is None else draw(image, found))
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ def test_scan_mrz(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) ->
     (document,) = json.loads(capsys.readouterr().out)["documents"]
     assert document["accepted"] is True and document["layout"] == "TD2"
     assert document["fields"]["number"]["value"] == "D23145890"
-    assert set(document["fields"]["birth"]) == {"raw", "value", "confidence"}
+    assert set(document["fields"]["birth"]) == {"raw", "value", "confidence", "quad"}
     assert [document["fields"][f"line{k}"]["raw"] for k in (1, 2)] == list(lines)
     assert main(["scan", "mrz", str(tmp_path / "card.png"), "--models", str(folder)]) == 0
     assert "TD2, all check digits hold" in capsys.readouterr().out

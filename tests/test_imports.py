@@ -22,7 +22,7 @@ LEVELS = [
     {"reader"},
     {"capture", "quality", "track", "vote", "scanners", "redact", "draw"},
     {"stream"},
-    {"cli_live", "cli_scan"},
+    {"cli_live", "cli_redact", "cli_scan"},
     {"cli", "serve", "bulk"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

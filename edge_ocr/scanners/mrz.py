@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from edge_ocr.constrain import Pattern, search
 from edge_ocr.crop import crop_quads
-from edge_ocr.ctc import LogProbs, greedy
+from edge_ocr.ctc import Decoded, LogProbs, greedy
 from edge_ocr.detect import Detector
 from edge_ocr.engine import OnnxEngine
 from edge_ocr.errors import InputError
@@ -217,14 +217,21 @@ _OFF = 0.2  # share of a line's characters in which layout and plain reading may
 
 @dataclass(frozen=True)
 class Field:
-    """A field: as it stands in the zone, normalised, and how sure the reading of its characters is."""
+    """A field: as it stands in the zone, normalised, how sure the reading of its characters is, and where all of its
+    places are, empty ones too."""
 
     raw: str
     value: str
     confidence: float
+    quad: Quad | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {"raw": self.raw, "value": self.value, "confidence": round(self.confidence, 4)}
+        return {
+            "raw": self.raw,
+            "value": self.value,
+            "confidence": round(self.confidence, 4),
+            "quad": None if self.quad is None else [[round(x, 2), round(y, 2)] for x, y in self.quad],
+        }
 
 
 @dataclass(frozen=True)
@@ -341,11 +348,34 @@ class Scanner:
         angle = float(reading_angles(quads[:1])[0])
         quad = to_quad(bounding_rectangle(quads.reshape(-1, 2), angle))
         confidence = float(np.exp(np.mean([np.log(max(w.confidence, 1e-9)) for w in words])))
-        fields = _fields(layout, text, words)
+        margin = given.margin
+        edges = [
+            _edges(align(lp, line), len(lp.symbols), q, margin) for lp, line, q in zip(lps, lines, quads, strict=True)
+        ]
+        fields = _fields(layout, text, words, edges)
         return Mrz(layout.name, fields, accepted, text.checks, confidence, quad, plain)
 
 
-def _fields(layout: Layout, text: MrzText, words: Sequence[TextWord]) -> dict[str, Field]:
+def _edges(read: Decoded, columns: int, quad: NDArray[np.float64], margin: float) -> NDArray[np.float64]:
+    """Where the characters of a line begin and end, f64 ``[n + 1, 2, 2]``: on its quad's upper edge, and on its lower
+    one. They stand evenly, so the first and the last column that say anything are enough."""
+    n = len(read.text)
+    first, last = (sum(read.columns[k]) + 1 for k in (0, -1))
+    pitch = (last - first) / max(n - 1, 1)
+    share = (first + pitch * (np.arange(n + 1) - 0.5)) / (2 * columns)
+    # The crop reached beyond the quad by the margin.
+    more = margin * float(heights(quad[None])[0]) / max(float(widths(quad[None])[0]), 1.0)
+    share = (share * (1 + 2 * more) - more)[:, None]
+    upper, lower = quad[0] + share * (quad[1] - quad[0]), quad[3] + share * (quad[2] - quad[3])
+    return np.stack([upper, lower], axis=1)
+
+
+def _fields(
+    layout: Layout, text: MrzText, words: Sequence[TextWord], edges: Sequence[NDArray[np.float64]]
+) -> dict[str, Field]:
+    def place(k: int, a: int, b: int) -> Quad:
+        return to_quad(np.array([edges[k][a, 0], edges[k][b, 0], edges[k][b, 1], edges[k][a, 1]]))
+
     def sure(k: int, a: int, b: int) -> float:
         logs = [np.log(max(c.confidence, 1e-9)) for c in words[k].characters[a:b]]
         return float(np.exp(np.mean(logs))) if logs else 0.0
@@ -355,9 +385,9 @@ def _fields(layout: Layout, text: MrzText, words: Sequence[TextWord]) -> dict[st
     for name, value in text.values.items():
         k, a, b = places[name]
         raw = text.fields.get(name, text.fields["names"])
-        out[name] = Field(raw, value, sure(k, a, b))
+        out[name] = Field(raw, value, sure(k, a, b), place(k, a, b))
     for k, line in enumerate(text.lines):
-        out[f"line{k + 1}"] = Field(line, line, sure(k, 0, layout.width))
+        out[f"line{k + 1}"] = Field(line, line, sure(k, 0, layout.width), place(k, 0, layout.width))
     return out
 
 

@@ -1,0 +1,502 @@
+"""Masking of what identity documents say: a policy -> polygons, the picture with them burnt in, masked text.
+
+Nothing is blurred or pixelated, which can be undone (Hill et al., "On the (In)effectiveness of Mosaicing and Blurring
+as Tools for Document Redaction", 2016): masks are solid, cover whole pixels, and ``save`` writes pixels alone, no
+metadata and no thumbnail. What is masked is found by what texts look like, so in doubt more is masked than need be.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_ocr import geometry as g
+from edge_ocr.errors import InputError
+from edge_ocr.types import Quad, Reading, TextWord
+
+__all__ = ["Mask", "Policy", "mask_document", "mask_reading", "mask_text", "plan", "redact", "save"]
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What is masked. ``resident``: of resident registration numbers, and of aliens', the last so many of 13 digits;
+    ``licence``: the six digits in the middle of driver licence numbers; ``serial``: their serial; ``passport``: the
+    last so many characters of passport numbers, in machine-readable zones too; ``personal``: the personal number
+    (optional data) of these zones; ``fingerprint``: its area on the back of a resident card; ``plates``: number plates.
+
+    ``mark`` stands in texts for each masked character, ``colour`` (RGB, 0..255) in pictures; masks reach ``margin``
+    line heights beyond the characters. Raises InputError for what cannot be.
+    """
+
+    resident: int = 6
+    licence: bool = True
+    serial: bool = True
+    passport: int = 4
+    personal: bool = True
+    fingerprint: bool = True
+    plates: bool = False
+    mark: str = "●"
+    colour: tuple[int, int, int] = (0, 0, 0)
+    margin: float = 0.15
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.resident <= 13 or not 0 <= self.passport <= 9:
+            raise InputError(f"policy: resident is 0..13 and passport 0..9, found {self.resident} and {self.passport}")
+        if len(self.mark) != 1 or self.mark.isalnum() or self.mark.isspace():
+            raise InputError(f"policy: mark is one character, no letter, digit or space, found {self.mark!r}")
+        if len(self.colour) != 3 or not all(isinstance(c, int) and 0 <= c <= 255 for c in self.colour):
+            raise InputError(f"policy: colour is three whole numbers in 0..255, found {self.colour!r}")
+        if not 0 <= self.margin <= 2:
+            raise InputError(f"policy: margin is a number in 0..2, found {self.margin!r}")
+
+
+@dataclass(frozen=True)
+class Mask:
+    """``what`` (resident, licence, serial, passport, personal, fingerprint, plate) is hidden by ``quad``, in picture
+    pixels."""
+
+    what: str
+    quad: Quad
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"what": self.what, "quad": [[round(x, 2), round(y, 2)] for x, y in self.quad]}
+
+
+_DEFAULT = Policy()
+
+
+# -- in text -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Places ``start`` to ``end`` of a text; ``short``: of so many characters that belong there, none was read."""
+
+    what: str
+    start: int
+    end: int
+    short: int = 0
+
+
+# What recognizers take digits for.
+_DIGIT_LIKE = str.maketrans("OoQDIl|iZSsBbgq", "000011112558699")
+_DASHES = "-‐‑‒–—―−－ㅡ~"
+_D = "[0-9OoQDIl|iZSsBbgq]"
+_S = r"[^\S\n]?"  # a recognizer may part digits that stand apart
+_RESIDENT = (
+    # with the dash: any six digits, and five to eight more, should one be lost or doubled
+    re.compile(rf"(?<![0-9])({_D}(?:{_S}{_D}){{5}})\s{{0,2}}-\s{{0,2}}({_D}(?:{_S}{_D}){{4,7}})(?![0-9])"),
+    # without: thirteen digits that begin with a date, on one line or on two
+    re.compile(rf"(?<![0-9])({_D}{{6}})\s{{0,2}}({_D}{{7}})(?![0-9])"),
+)
+_LICENCE = re.compile(
+    r"(?<![0-9])(?:[가-힣]{2}|[0-9]{2})[\s-]{0,3}[0-9]{2}[\s-]{1,3}([0-9]{6})[\s-]{1,3}[0-9]{2}(?![0-9])"
+)
+_SERIAL = re.compile(r"(?<![0-9A-Za-z-])(?=[A-Z0-9]*[A-Z])(?=[A-Z0-9]*[0-9])[A-Z0-9]{5,6}(?![0-9A-Za-z-])")
+_PASSPORT = re.compile(r"(?<![0-9A-Za-z<])[MSRGDOT](?:[0-9]{8}|[0-9]{3}[A-Z][0-9]{4})(?![0-9A-Za-z<])")
+_ZONE = re.compile(r"[A-Z0-9<]{28,60}")
+_CORE = re.compile(rf"(?:{_D}|<){{6}}{_D}[MFX<](?:{_D}|<){{6}}{_D}")  # birth, sex and expiry of a zone's line
+_TD1 = re.compile(r"[ACI][A-Z<][A-Z<]{3}[A-Z0-9<]{10}([A-Z0-9<]{15})")
+_TD1_DATES = re.compile(rf"(?:{_D}|<){{6}}{_D}[MFX<](?:{_D}|<){{6}}{_D}[A-Z<]{{3}}([A-Z0-9<]{{11}})[0-9]")
+
+
+def _plain(text: str) -> str:
+    """The same text, place by place, with plain digits and dashes."""
+    out = []
+    for c in text:
+        digit = unicodedata.digit(c, None)
+        wide = unicodedata.normalize("NFKC", c)
+        out.append(str(digit) if digit is not None else "-" if c in _DASHES else wide if len(wide) == 1 else c)
+    return "".join(out)
+
+
+def _is_date(digits: str) -> bool:
+    return 1 <= int(digits[2:4]) <= 12 and 1 <= int(digits[4:6]) <= 31
+
+
+def _find(text: str, policy: Policy) -> list[_Span]:
+    """What of a text is to be masked; lines are parted by newlines, words by spaces."""
+    plain = _plain(text)
+    out: list[_Span] = []
+    if policy.resident:
+        for number, pattern in enumerate(_RESIDENT):
+            for found in pattern.finditer(plain):
+                places = [k for k in range(*found.span()) if not plain[k].isspace() and plain[k] != "-"]
+                digits = "".join(plain[k] for k in places).translate(_DIGIT_LIKE)
+                real = sum(plain[k].isdecimal() for k in places)
+                if real < len(places) - 3 or (number and not _is_date(digits)):
+                    continue
+                kept = 13 - policy.resident
+                if len(places) > kept:
+                    out.append(_Span("resident", places[kept], found.end(), max(13 - len(places), 0)))
+    licences = list(_LICENCE.finditer(plain))
+    if policy.licence:
+        out += [_Span("licence", *found.span(1)) for found in licences if plain[slice(*found.span())].count("-") >= 2]
+    if policy.serial and any("-" in found.group() for found in licences):
+        out += [_Span("serial", *found.span()) for found in _SERIAL.finditer(plain)]
+    if policy.passport:
+        out += [_Span("passport", found.end() - policy.passport, found.end()) for found in _PASSPORT.finditer(plain)]
+    out += _zone_spans(plain, policy)
+    return out
+
+
+def _zone_spans(plain: str, policy: Policy) -> Iterator[_Span]:
+    """What of the lines of a machine-readable zone is to be masked."""
+    start = 0
+    for line in plain.split("\n"):
+        places = [start + k for k, c in enumerate(line) if not c.isspace()]
+        solid = "".join(plain[k] for k in places).upper()
+        start += len(line) + 1
+        for zone in _ZONE.finditer(solid):
+            text = zone.group()
+            for what, a, b in _zone_fields(text, policy):
+                if text[a:b].strip("<"):
+                    yield _Span(what, places[zone.start() + a], places[zone.start() + b - 1] + 1)
+
+
+def _zone_fields(text: str, policy: Policy) -> Iterator[tuple[str, int, int]]:
+    for pattern in (_TD1, _TD1_DATES):
+        found = pattern.fullmatch(text)
+        if found is not None:
+            if policy.personal:
+                yield ("personal", *found.span(1))
+            return
+    core = _CORE.search(text, 8)
+    if core is None or text.startswith(("P<", "V<")):
+        return
+    if policy.passport and len(text) >= 40:
+        yield "passport", max(core.start() - 4 - policy.passport, 0), core.start() - 4
+    # the check digits at its end say something of what stands before them
+    if policy.personal and text[core.end() : -2].strip("<"):
+        yield "personal", core.end(), len(text)
+
+
+def mask_text(text: str, policy: Policy = _DEFAULT) -> str:
+    """The text with a mark for each character that the policy hides; lines may be parted by newlines."""
+    return _marked(text, _find(text, policy), policy)
+
+
+def _marked(text: str, spans: Iterable[_Span], policy: Policy) -> str:
+    out = list(text)
+    for span in spans:
+        for k in range(span.start, span.end):
+            if out[k].isalnum() or out[k] in "<|":
+                out[k] = policy.mark
+    return "".join(out)
+
+
+# -- in readings ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """All that was read as one text; ``places``: of each character its word and its place there, None between words."""
+
+    text: str
+    places: tuple[tuple[int, int] | None, ...]
+
+
+def _stream(reading: Reading) -> _Stream:
+    rows = [line.words for line in reading.lines]
+    told = {k for row in rows for k in row}
+    rows += [(k,) for k in range(len(reading.words)) if k not in told]
+    text: list[str] = []
+    places: list[tuple[int, int] | None] = []
+    for row in rows:
+        for k in row:
+            text += reading.words[k].text
+            places += [(k, i) for i in range(len(reading.words[k].text))]
+            text.append(" ")
+            places.append(None)
+        if row:
+            text[-1] = "\n"
+    return _Stream("".join(text), tuple(places))
+
+
+def _hidden(reading: Reading, policy: Policy) -> Iterator[tuple[_Span, dict[int, list[int]]]]:
+    """Each span of a reading, with the places that it hides in each word."""
+    stream = _stream(reading)
+    for span in _find(stream.text, policy):
+        words: dict[int, list[int]] = {}
+        for place in stream.places[span.start : span.end]:
+            if place is not None:
+                words.setdefault(place[0], []).append(place[1])
+        yield span, words
+
+
+def mask_reading(reading: Reading, policy: Policy = _DEFAULT) -> Reading:
+    """The reading with marks in its words, characters and lines; a number may be split over words and lines."""
+    hidden: dict[int, set[int]] = {}
+    for _, words in _hidden(reading, policy):
+        for k, places in words.items():
+            hidden.setdefault(k, set()).update(places)
+    if not hidden:
+        return reading
+    masked = [_mask_word(w, hidden.get(k, set()), policy) for k, w in enumerate(reading.words)]
+    lines = []
+    for line in reading.lines:
+        text, at = line.text, 0
+        for k in line.words:
+            at = max(text.find(reading.words[k].text, at), at)
+            end = at + len(masked[k].text)
+            text, at = text[:at] + masked[k].text + text[end:], end
+        lines.append(replace(line, text=text))
+    return replace(reading, words=tuple(masked), lines=tuple(lines))
+
+
+def _mask_word(word: TextWord, places: set[int], policy: Policy) -> TextWord:
+    if not places:
+        return word
+    text = _marked(word.text, [_Span("", k, k + 1) for k in places], policy)
+    characters = word.characters
+    if "".join(c.text for c in characters) == word.text:
+        characters = tuple(replace(c, text=text[k]) for k, c in enumerate(characters))
+    else:
+        characters = ()
+    # the plain reading may be of another length: nothing of it is safe to tell
+    return replace(word, text=text, characters=characters, plain=None if word.plain is None else text)
+
+
+# -- in documents --------------------------------------------------------------------------------------------------
+
+# Names that fields may have, whatever their text looks like.
+_RESIDENT_FIELDS = {"rrn", "resident_number", "registration_number", "alien_number"}
+_LICENCE_FIELDS = {"licence_number", "license_number", "licence"}
+_SERIAL_FIELDS = {"serial", "serial_number"}
+_PASSPORT_FIELDS = {"number", "passport_number"}
+_PERSONAL_FIELDS = {"optional", "optional2", "personal_number"}
+_PASSPORTS = {"passport", "mrz"}
+# Where the fingerprint stands on the back of a resident card: left, top, right and bottom, in parts of the card.
+_FINGERPRINT = (0.60, 0.05, 0.99, 0.95)
+
+
+def _as_dict(document: Any) -> dict[str, Any]:
+    data = document if isinstance(document, Mapping) else document.to_dict()
+    return dict(data)
+
+
+def _field_spans(kind: str, layout: str, name: str, text: str, policy: Policy) -> list[_Span]:
+    """What of a field is masked: by its name, else by what it looks like."""
+    whole = len(text)
+    kept = [k for k, c in enumerate(text) if c.isalnum()]
+    if name in _RESIDENT_FIELDS and policy.resident:
+        # whatever it looks like: from the first masked digit on, all of it
+        first = 13 - policy.resident
+        spans = [_Span("resident", kept[first], whole, max(13 - len(kept), 0))] if len(kept) > first else []
+    elif name in _LICENCE_FIELDS and policy.licence and not _LICENCE.search(_plain(text)):
+        digits = [k for k in kept if text[k].isdecimal()]
+        spans = [_Span("licence", digits[2], digits[-2])] if len(digits) > 4 else [_Span("licence", 0, whole)]
+    elif name in _SERIAL_FIELDS:
+        spans = [_Span("serial", 0, whole)] if policy.serial else []
+    elif name in _PASSPORT_FIELDS and kind in _PASSPORTS and layout in ("", "TD3", "MRVA"):
+        first = max(len(kept) - policy.passport, 0)
+        spans = [_Span("passport", kept[first], whole)] if len(kept) > first else []
+    elif name in _PERSONAL_FIELDS:
+        spans = [_Span("personal", 0, whole)] if policy.personal else []
+    elif name == "fingerprint":
+        spans = []
+    else:
+        spans = _find(text, policy)
+    return [s for s in spans if s.end > s.start]
+
+
+def mask_document(document: Any, policy: Policy = _DEFAULT) -> dict[str, Any]:
+    """What a scanner found (an object with ``to_dict``, or that dictionary) as a dictionary with its text masked."""
+    data = _as_dict(document)
+    kind, layout = str(data.get("kind", "")), str(data.get("layout", ""))
+    if "fields" not in data:
+        return _mask_plate(data, policy)
+    fields = {}
+    for name, found in data["fields"].items():
+        field = dict(found)
+        for key in ("raw", "value", "plain"):
+            if isinstance(field.get(key), str):
+                text = field[key]
+                field[key] = _marked(text, _field_spans(kind, layout, name, text, policy), policy)
+        field.pop("characters", None)
+        fields[name] = field
+    out = {key: _mask_strings(value, policy) for key, value in data.items() if key != "fields"}
+    return {**out, "fields": fields}
+
+
+def _mask_plate(data: dict[str, Any], policy: Policy) -> dict[str, Any]:
+    if not policy.plates:
+        return data
+    hidden = ("text", "plain", "number", "letter", "serial", "district", "region")
+    marked = {k: re.sub(r"\w", policy.mark, data[k]) for k in hidden if isinstance(data.get(k), str)}
+    return {**{k: v for k, v in data.items() if k != "characters"}, **marked}
+
+
+def _mask_strings(value: Any, policy: Policy) -> Any:
+    if isinstance(value, str):
+        return mask_text(value, policy)
+    if isinstance(value, (list, tuple)):
+        return [_mask_strings(x, policy) for x in value]
+    return value
+
+
+# -- where they are ------------------------------------------------------------------------------------------------
+
+
+def plan(found: Any, policy: Policy = _DEFAULT) -> tuple[Mask, ...]:
+    """The masks for what was found in a picture: a ``Reading``, a scanner's document or plate, its ``to_dict``, or
+    several of these. Fields without a place (``quad`` or ``quads``) give none: plan with the reading beside them."""
+    if isinstance(found, Reading):
+        return tuple(_of_reading(found, policy))
+    if isinstance(found, Mapping) or hasattr(found, "to_dict"):
+        return tuple(_of_document(_as_dict(found), policy))
+    if isinstance(found, Iterable) and not isinstance(found, (str, bytes)):
+        return tuple(mask for part in found for mask in plan(part, policy))
+    raise InputError(f"expected a Reading or a scanner's documents, found {type(found).__name__}")
+
+
+def _of_reading(reading: Reading, policy: Policy) -> Iterator[Mask]:
+    for span, words in _hidden(reading, policy):
+        last = next(reversed(words), -1)
+        for k, places in words.items():
+            word = reading.words[k]
+            if word.quad is None:
+                continue
+            short = span.short if k == last else 0
+            yield Mask(span.what, _piece([word.quad], word.text, places[0], places[-1] + 1, short, policy))
+
+
+def _of_document(data: dict[str, Any], policy: Policy) -> Iterator[Mask]:
+    kind, layout = str(data.get("kind", "")), str(data.get("layout", ""))
+    if "fields" not in data:
+        if policy.plates and data.get("quad") is not None:
+            yield Mask("plate", _grown(_points(data["quad"]), policy.margin))
+        return
+    for name, field in data["fields"].items():
+        quads = field.get("quads") or ([field["quad"]] if field.get("quad") is not None else [])
+        if not quads:
+            continue
+        if name == "fingerprint":
+            if policy.fingerprint:
+                yield from (Mask("fingerprint", _grown(_points(q), policy.margin)) for q in quads)
+            continue
+        text = str(field.get("raw") or field.get("value") or "")
+        for span in _field_spans(kind, layout, name, text, policy):
+            for quad in _pieces(quads, text, span, policy):
+                yield Mask(span.what, quad)
+    if policy.fingerprint and kind.endswith("back") and "fingerprint" not in data["fields"] and data.get("quad"):
+        a, top, b, bottom = _FINGERPRINT
+        yield Mask("fingerprint", _part(_points(data["quad"]), a, b, top, bottom))
+
+
+def _points(quad: Any) -> NDArray[np.float64]:
+    points = np.asarray(quad, np.float64)
+    if points.shape != (4, 2) or not np.isfinite(points).all():
+        raise InputError(f"expected four points of two numbers, found an array of shape {points.shape}")
+    return points
+
+
+def _pieces(quads: Sequence[Any], text: str, span: _Span, policy: Policy) -> Iterator[Quad]:
+    """The parts of a field's quads, its words or lines one after the other, that a span of its text takes up."""
+    points = [_points(q) for q in quads]
+    if len(points) == 1:
+        yield _piece(points, text, span.start, span.end, span.short, policy)
+        return
+    wide = np.array([float(g.widths(q[None])[0]) for q in points])
+    high = max(float(g.heights(q[None])[0]) for q in points)
+    edges = np.concatenate([[0.0], np.cumsum(wide)])
+    a, b = _extent(text, span.start, span.end)
+    # how the text is spread over its quads is a guess: a whole height more on either side
+    low, top = a * edges[-1] - high, b * edges[-1] + high
+    for k, q in enumerate(points):
+        start, end = (low - edges[k]) / max(wide[k], 1.0), (top - edges[k]) / max(wide[k], 1.0)
+        if end > 0 and start < 1:
+            yield _grown(np.array(_part(q, max(start, 0.0), min(end, 1.0), 0.0, 1.0)), policy.margin)
+
+
+def _piece(quads: Sequence[Any], text: str, start: int, end: int, short: int, policy: Policy) -> Quad:
+    """The part of a quad that the characters ``start`` to ``end`` of its text take up, half a character more on either
+    side, and as many as are ``short`` after the end."""
+    q = _points(quads[0])
+    a, b = _extent(text, start, end)
+    one = 1 / max(len(text), 1)
+    a = a - 0.5 * one if start else 0.0
+    b = b + 0.5 * one if end < len(text) else 1.0
+    return _grown(np.array(_part(q, max(a, 0.0), min(b, 1.0) + short * one, 0.0, 1.0)), policy.margin)
+
+
+def _extent(text: str, start: int, end: int) -> tuple[float, float]:
+    """Where characters stand in their line, 0..1, if each were as wide as its kind usually is."""
+    wide = np.array([_advance(c) for c in text])
+    edges = np.concatenate([[0.0], np.cumsum(wide)]) / max(float(wide.sum()), 1e-9)
+    return float(edges[start]), float(edges[end])
+
+
+def _advance(c: str) -> float:
+    if unicodedata.east_asian_width(c) in "WF":
+        return 1.0
+    return 0.35 if c in " .,:;'|!-()[]ilI" else 0.65 if c.isupper() else 0.55
+
+
+def _part(q: NDArray[np.float64], a: float, b: float, top: float, bottom: float) -> Quad:
+    """The part of a quad between shares ``a`` and ``b`` of its width, ``top`` and ``bottom`` of its height."""
+
+    def at(u: float, v: float) -> tuple[float, float]:
+        x, y = (1 - v) * ((1 - u) * q[0] + u * q[1]) + v * ((1 - u) * q[3] + u * q[2])
+        return float(x), float(y)
+
+    return (at(a, top), at(b, top), at(b, bottom), at(a, bottom))
+
+
+def _grown(q: NDArray[np.float64], margin: float) -> Quad:
+    by = margin * float(g.heights(q[None])[0])
+    a, b, c, d = g.grow(q[None], by, by)[0].tolist()
+    return ((a[0], a[1]), (b[0], b[1]), (c[0], c[1]), (d[0], d[1]))
+
+
+# -- in pictures ---------------------------------------------------------------------------------------------------
+
+_SHIFT = 4  # binary digits behind the point that OpenCV's drawing takes
+
+
+def redact(image: Image, masks: Iterable[Mask], policy: Policy = _DEFAULT) -> Image:
+    """A new picture uint8 ``[H, W, 3]`` RGB in which every pixel that a mask touches has the policy's colour: no pixel
+    under a mask has any influence on it. Masks may reach beyond the picture."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise InputError(f"expected a picture uint8 [H, W, 3], found {image.dtype} {list(image.shape)}")
+    covered = np.zeros(image.shape[:2], np.uint8)
+    for mask in masks:
+        points = _points(mask.quad)
+        # a frame of two pixels more than the picture is all that can be seen of what lies beyond it
+        limit = 4.0 * max(image.shape[:2])
+        corners = np.clip(points, -limit, limit) - 0.5
+        whole = np.round(cv2.convexHull(corners.astype(np.float32)).reshape(-1, 2) * (1 << _SHIFT)).astype(np.int32)
+        cv2.fillConvexPoly(covered, whole, 255, cv2.LINE_8, _SHIFT)
+        # pixels that the outline only touches: drawn two pixels thick
+        cv2.polylines(covered, [whole], True, 255, 2, cv2.LINE_8, _SHIFT)
+    out: Image = image.copy()
+    out[covered > 0] = policy.colour
+    return out
+
+
+def save(path: str | os.PathLike[str], image: Image, *, quality: int = 92) -> None:
+    """Writes uint8 ``[H, W, 3]`` RGB as PNG or JPEG, by the path's suffix (``quality`` 1..100 of the latter): pixels
+    alone, without metadata or thumbnail. Raises InputError for other suffixes, or where it cannot be written."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".png", ".jpg", ".jpeg"):
+        raise InputError(f"{os.fspath(path)}: .png, .jpg or .jpeg can be written, found {suffix or 'no suffix'}")
+    options = [cv2.IMWRITE_JPEG_QUALITY, int(np.clip(quality, 1, 100))] if suffix != ".png" else []
+    done, content = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+    if not done:
+        raise InputError(f"{os.fspath(path)}: this picture cannot be encoded as {suffix}")
+    try:
+        with open(path, "wb") as stream:
+            stream.write(content.tobytes())
+    except OSError as error:
+        raise InputError(f"{os.fspath(path)}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,241 @@
+"""Masking: what is found in texts, where it stands, and that nothing of it is left in what is saved."""
+
+from __future__ import annotations
+
+import io
+import pathlib
+import struct
+
+import numpy as np
+import pytest
+
+from edge_ocr.errors import InputError
+from edge_ocr.redact import Mask, Policy, mask_document, mask_reading, mask_text, plan, redact, save
+from edge_ocr.types import Reading, TextCharacter, TextLine, TextWord
+
+Box = tuple[float, float, float, float]
+
+
+def quad(x0: float, y0: float, x1: float, y1: float) -> tuple:
+    return ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
+
+
+def reading(*rows: list[tuple[str, Box]]) -> Reading:
+    """Lines of words with their boxes."""
+    words, lines = [], []
+    for row in rows:
+        first = len(words)
+        for text, box in row:
+            characters = tuple(TextCharacter(c, 0.9) for c in text)
+            words.append(TextWord(text, 0.9, characters, quad(*box), "ko", plain=text + "x"))
+        text = " ".join(t for t, _ in row)
+        lines.append(TextLine(text, 0.9, quad(0, 0, 1, 1), tuple(range(first, len(words)))))
+    return Reading(640, 480, tuple(words), tuple(lines))
+
+
+# -- text ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("900101-1234567", "900101-1●●●●●●"),
+        ("주민번호 900101-1234567 홍길동", "주민번호 900101-1●●●●●● 홍길동"),
+        ("9001011234567", "9001011●●●●●●"),
+        ("900101 1234567", "900101 1●●●●●●"),
+        ("900101-\n1234567", "900101-\n1●●●●●●"),
+        ("900101\n1234567", "900101\n1●●●●●●"),
+        ("900101 - 1 2 3 4 5 6 7", "900101 - 1 ● ● ● ● ● ●"),
+        ("９００１０１－１２３４５６７", "９００１０１－１●●●●●●"),
+        ("9O0101-12345B7", "9O0101-1●●●●●●"),  # what a recognizer takes digits for
+        ("901301-1234567", "901301-1●●●●●●"),  # a month that is none may be a misread one
+        ("900101-123456", "900101-1●●●●●"),  # one was lost
+        ("850505-5123456", "850505-5●●●●●●"),
+        ("11-12-123456-78", "11-12-●●●●●●-78"),
+        ("서울-12-123456-78", "서울-12-●●●●●●-78"),
+        ("11-12-123456-78 A1B2C3", "11-12-●●●●●●-78 ●●●●●●"),
+        ("M12345678", "M1234●●●●"),
+        ("M123A4567", "M123A●●●●"),
+        (
+            "P<KORHONG<<GILDONG<<<<<<<<<<<<<<<<<<<<<<<<<<\nM123456784KOR9001014M30010181234567V12345682",
+            "P<KORHONG<<GILDONG<<<<<<<<<<<<<<<<<<<<<<<<<<\nM1234●●●●4KOR9001014M3001018●●●●●●●●●●●●●●●●",
+        ),
+        ("I<UTOD231458907123456789<<<<<<", "I<UTOD231458907●●●●●●●●●●●●●●●"),
+        ("7408122F1204159UTO12345<<<<<<8", "7408122F1204159UTO●●●●●●●●●●●8"),
+    ],
+)
+def test_what_is_masked_in_text(text: str, want: str) -> None:
+    assert mask_text(text) == want
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "010-1234-5678", "2026-11-22", "123-456-789012", "합계 12,345원", "9913011234567", "12가3456", "A12345678",
+        "1234567890", "12345678901234", "XM123456789", "D231458907UTO7408122F1204159<<<<<<<6", "A1B2C3", "12345-678901",
+    ],
+)  # fmt: skip
+def test_what_is_not(text: str) -> None:
+    assert mask_text(text) == text
+
+
+def test_a_policy_decides() -> None:
+    text = "900101-1234567 M12345678"
+    assert mask_text(text, Policy(resident=0, passport=0)) == text
+    assert mask_text(text, Policy(resident=7, passport=9, mark="*")) == "900101-******* *********"
+    assert mask_text(text, Policy(resident=13)).startswith("●●●●●●-●●●●●●●")
+    for wrong in ({"resident": 14}, {"mark": "xx"}, {"mark": "x"}, {"colour": (0, 0)}, {"margin": -1.0}):
+        with pytest.raises(InputError, match="policy"):
+            Policy(**wrong)
+
+
+# -- readings ------------------------------------------------------------------------------------------------------
+def test_a_number_in_pieces_is_masked_in_all_of_them() -> None:
+    found = reading(
+        [("홍길동", (0, 0, 90, 30)), ("900101-", (100, 0, 200, 30))],
+        [("1234", (0, 50, 60, 80)), ("567", (70, 50, 115, 80)), ("서울", (130, 50, 190, 80))],
+    )
+    masked = mask_reading(found)
+    assert [w.text for w in masked.words] == ["홍길동", "900101-", "1●●●", "●●●", "서울"]
+    assert masked.text == "홍길동 900101-\n1●●● ●●● 서울"
+    assert "".join(c.text for c in masked.words[2].characters) == "1●●●"
+    assert masked.words[2].plain == "1●●●" and masked.words[0].plain == "홍길동x"
+    for secret in ("234", "567"):
+        assert secret not in str(masked.to_dict())
+    masks = plan(found)
+    assert [m.what for m in masks] == ["resident", "resident"]
+    (ax0, _), (ax1, _) = masks[0].quad[0], masks[0].quad[1]
+    assert 0 < ax0 < 15 and ax1 >= 60  # "234" of "1234": from before the 2 to beyond the end
+    assert masks[1].quad[0][0] <= 70 and masks[1].quad[1][0] >= 115
+    assert mask_reading(reading([("서울", (0, 0, 60, 30))])) == reading([("서울", (0, 0, 60, 30))])
+
+
+def test_a_lost_digit_is_masked_where_it_must_stand() -> None:
+    whole = plan(reading([("900101-1234567", (0, 0, 140, 20))]))[0].quad
+    short = plan(reading([("900101-12345", (0, 0, 120, 20))]))[0].quad
+    assert whole[1][0] < 145 and short[1][0] > 138
+    assert 65 < whole[0][0] < 84  # seven of fourteen characters stay, of which one is narrow
+
+
+def test_a_slanted_quad_has_slanted_masks() -> None:
+    turned = TextWord("900101-1234567", 0.9, (), ((0, 0), (140, 70), (132, 86), (-8, 16)))
+    (mask,) = plan(Reading(640, 480, (turned,), ()))
+    points = np.array(mask.quad)
+    along = points[1] - points[0]
+    assert np.allclose(along / np.hypot(*along), np.array([2, 1]) / 5**0.5, atol=1e-6)
+    assert points[:, 0].max() > 132
+
+
+# -- documents -----------------------------------------------------------------------------------------------------
+def field(raw: str, *quads: tuple, value: str | None = None) -> dict:
+    return {"raw": raw, "value": value or raw, "confidence": 0.9, "quads": list(quads)}
+
+
+def test_documents() -> None:
+    licence = {
+        "kind": "driver_licence",
+        "fields": {
+            "number": field("11-12-123456-78", quad(0, 0, 150, 20)),
+            "rrn": field("900101-1234567", quad(0, 30, 60, 50), quad(70, 30, 140, 50), value="9001011234567"),
+            "serial": field("A1B2C3", quad(0, 60, 60, 80)),
+            "name": field("홍길동", quad(0, 90, 60, 110)),
+        },
+        "plain": ["홍길동 900101-1234567"],
+    }
+    masked = mask_document(licence)
+    assert {k: f["raw"] for k, f in masked["fields"].items()} == {
+        "number": "11-12-●●●●●●-78", "rrn": "900101-1●●●●●●", "serial": "●●●●●●", "name": "홍길동",
+    }  # fmt: skip
+    assert masked["fields"]["rrn"]["value"] == "9001011●●●●●●" and masked["plain"] == ["홍길동 900101-1●●●●●●"]
+    masks = plan([licence])
+    assert sorted({m.what for m in masks}) == ["licence", "resident", "serial"]
+    right = [m for m in masks if m.what == "resident"][-1].quad
+    assert right[1][0] >= 140
+
+    passport = {"kind": "passport", "fields": {"number": field("M12345678", quad(0, 0, 90, 20))}}
+    assert mask_document(passport)["fields"]["number"]["raw"] == "M1234●●●●"
+    zone = {"kind": "mrz", "layout": "TD3", "fields": {"optional": field("1234567V123456", quad(0, 0, 90, 20))}}
+    assert mask_document(zone)["fields"]["optional"]["raw"] == "●" * 14
+    assert [m.what for m in plan([passport, zone])] == ["passport", "personal"]
+
+    garbled = {"kind": "resident", "fields": {"rrn": field("900101.?234567X")}}
+    assert "234567" not in mask_document(garbled)["fields"]["rrn"]["raw"] and plan(garbled) == ()
+    back = {"kind": "resident_back", "fields": {}, "quad": quad(0, 0, 100, 60)}
+    (print_,) = plan(back)
+    assert print_.what == "fingerprint" and print_.quad[1][0] > 95
+    assert plan(back, Policy(fingerprint=False)) == ()
+    plate = {"text": "12가3456", "quad": quad(0, 0, 50, 10), "characters": [], "plain": "12가3456"}
+    assert plan(plate) == () and [m.what for m in plan(plate, Policy(plates=True))] == ["plate"]
+    assert mask_document(plate, Policy(plates=True))["text"] == "●" * 7
+    for wrong in ("text", 3):
+        with pytest.raises(InputError, match="Reading"):
+            plan(wrong)
+    with pytest.raises(InputError, match="four points"):
+        plan({"kind": "x", "fields": {"rrn": {"raw": "900101-1234567", "quads": [[[0, 0]]]}}})
+
+
+# -- pictures ------------------------------------------------------------------------------------------------------
+MASKS = (
+    Mask("resident", ((50.3, 20.7), (120.2, 33.1), (117.0, 51.9), (47.1, 39.5))),
+    Mask("serial", quad(-40, 100, 30, 130)),
+    Mask("serial", quad(1000, 1000, 1e9, 2e9)),
+)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_nothing_under_a_mask_reaches_the_file(tmp_path: pathlib.Path, suffix: str) -> None:
+    rng = np.random.default_rng(0)
+    one = rng.integers(0, 256, (160, 200, 3), dtype=np.uint8)
+    other = one.copy()
+    ys, xs = np.mgrid[0:160, 0:200]
+    # every pixel of which a corner, or the middle, is under a mask
+    for mask in MASKS:
+        points = np.array(mask.quad)
+        for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1), (0.5, 0.5)):
+            inside = np.ones(xs.shape, bool)
+            for a, b in zip(points, np.roll(points, -1, 0), strict=True):
+                inside &= (b[0] - a[0]) * (ys + dy - a[1]) - (b[1] - a[1]) * (xs + dx - a[0]) >= 0
+            other[inside] = 255 - other[inside]
+    assert (one != other).any()
+    save(tmp_path / f"one{suffix}", redact(one, MASKS))
+    save(tmp_path / f"other{suffix}", redact(other, MASKS))
+    assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"other{suffix}").read_bytes()
+    out = redact(one, MASKS, Policy(colour=(1, 2, 3)))
+    assert (out[36, 84] == (1, 2, 3)).all() and (out[115, 0] == (1, 2, 3)).all()
+    assert (out[:15] == one[:15]).all() and (out[:, 130:] == one[:, 130:]).all()
+    assert (one == np.random.default_rng(0).integers(0, 256, one.shape, dtype=np.uint8)).all()  # not changed in place
+
+
+def test_no_metadata_is_saved(tmp_path: pathlib.Path) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    from edge_ocr.image import load_image
+
+    picture = pillow.fromarray(np.full((64, 96, 3), 200, np.uint8))
+    exif = picture.getexif()
+    exif[0x010E] = "SECRET-NUMBER"
+    content = io.BytesIO()
+    picture.save(content, "JPEG", exif=exif, comment=b"SECRET-COMMENT")
+    assert b"SECRET" in content.getvalue()
+    image = redact(load_image(content.getvalue()), ())
+    save(tmp_path / "a.jpg", image)
+    save(tmp_path / "a.png", image)
+    jpeg, png = (tmp_path / "a.jpg").read_bytes(), (tmp_path / "a.png").read_bytes()
+    assert b"SECRET" not in jpeg + png and b"Exif" not in jpeg
+    at, markers = 2, []
+    while jpeg[at + 1] != 0xDA:
+        markers.append(jpeg[at + 1])
+        at += 2 + struct.unpack(">H", jpeg[at + 2 : at + 4])[0]
+    assert not set(markers) & ({0xFE} | set(range(0xE1, 0xF0)))  # no application's data but JFIF's, no comment
+    at, chunks = 8, set()
+    while at < len(png):
+        (length,) = struct.unpack(">I", png[at : at + 4])
+        chunks.add(png[at + 4 : at + 8])
+        at += 12 + length
+    assert chunks <= {b"IHDR", b"IDAT", b"IEND"}
+
+
+def test_wrong_use_is_said(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(InputError, match="uint8"):
+        redact(np.zeros((4, 4)), ())  # type: ignore[arg-type]
+    image = np.zeros((8, 8, 3), np.uint8)
+    for name in ("a.gif", "a", "none/a.png"):
+        with pytest.raises(InputError, match="can"):
+            save(tmp_path / name, image)
