@@ -97,15 +97,16 @@ class OCR:
 
     # -- stages ----------------------------------------------------------------------------------------------------
 
-    def read(self, image: ImageSource) -> Reading:
+    def read(self, image: ImageSource, *, regions: Sequence[Region] | None = None) -> Reading:
         """Everything that can be read in a picture (path, bytes, array, PIL image or Frame), words and lines in reading
-        order. ``ms`` tells what detect, crop and recognize took, and the total, loading and layout included. Raises
-        ImageError."""
+        order. ``ms`` tells what detect, crop and recognize took, and the total, loading and layout included.
+        ``regions``: what ``detect`` gave for this picture, to part both steps. Raises ImageError."""
         clock = _Clock()
         picture = load_image(image)
         height, width = picture.shape[:2]
-        with clock.of("detect"):
-            regions = self._get_detector().detect(picture)
+        if regions is None:
+            with clock.of("detect"):
+                regions = self._get_detector().detect(picture)
         if regions:
             words = self._read_regions(picture, regions, clock)
         else:
