@@ -107,6 +107,8 @@ class Texts:
         self._ko, self._en = ko, en
         self._names, self._addresses = names, addresses
         self._syllables = syllables
+        # Syllables that differ from commoner ones by one short stroke: ㅑ ㅒ ㅕ ㅖ ㅛ ㅠ and their kin, double consonants.
+        self._strokes = [c for c in syllables if _fine(c)] or syllables
 
     @classmethod
     def load(cls, folder: str | Path) -> Texts:
@@ -131,8 +133,11 @@ class Texts:
 
     # -- single words -------------------------------------------------------------------------------------------
     def syllable(self, rng: Rng) -> str:
-        if rng.random() < 0.06:
+        u = rng.random()
+        if u < 0.06:
             return chr(0xAC00 + int(rng.integers(11172)))
+        if u < 0.26:
+            return self._strokes[int(rng.integers(len(self._strokes)))]
         return self._syllables[int(rng.integers(len(self._syllables)))]
 
     def korean(self, rng: Rng) -> str:
@@ -141,6 +146,9 @@ class Texts:
             word = self._ko[int(rng.integers(2))].pick(rng)
             if rng.random() < 0.35:
                 word += _choice(rng, _JOSA)
+            if rng.random() < 0.25:  # a rare syllable within a real word, so that the eye is trusted before the habit
+                at = int(rng.integers(len(word)))
+                word = word[:at] + self.syllable(rng) + word[at + int(rng.random() < 0.7) :]
             return word
         if u < 0.50:
             return _choice(rng, _choice(rng, self._names).split())
@@ -328,6 +336,12 @@ class Texts:
 
 def _choice(rng: Rng, items: list[str]) -> str:
     return items[int(rng.integers(len(items)))]
+
+
+def _fine(c: str) -> bool:
+    """Whether a syllable has a vowel of two short strokes (ㅑㅒㅕㅖㅛㅠ, ㅙ, ㅞ) or a double initial (ㄲㄸㅃㅆㅉ)."""
+    initial, medial = divmod((ord(c) - 0xAC00) // 28, 21)
+    return medial in (2, 3, 6, 7, 10, 12, 15, 17) or initial in (1, 4, 8, 10, 13)
 
 
 def _in_ksx1001(c: str) -> bool:
