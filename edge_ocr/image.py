@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | NDArray[Any] | Frame | PillowImage
 
-__all__ = ["MAX_PIXELS", "load_image", "opencv"]
+__all__ = ["MAX_PIXELS", "image_size", "load_image", "opencv"]
 
 MAX_PIXELS = 200_000_000
 _MAX_FILE_BYTES = 1 << 30
@@ -69,6 +69,13 @@ def load_image(source: ImageSource) -> NDArray[np.uint8]:
     )
 
 
+def image_size(content: bytes) -> tuple[int, int]:
+    """Height and width that the header of a picture file tells, before any turning; nothing is decoded. Raises
+    ImageError: no picture that can be read."""
+    _, width, height, _ = _read_header(content, f"picture of {len(content)} bytes")
+    return height, width
+
+
 def _read(path: str | os.PathLike[str]) -> bytes:
     try:
         with open(path, "rb") as stream:
@@ -81,15 +88,21 @@ def _read(path: str | os.PathLike[str]) -> bytes:
     return content
 
 
-def _decode(content: bytes, what: str) -> NDArray[np.uint8]:
+def _read_header(content: bytes, what: str) -> tuple[str, int, int, int]:
+    """Format, width, height and orientation."""
     if not content:
         raise ImageError(f"{what}: empty")
     try:
-        kind, width, height, orientation = _header(content)
+        found = _header(content)
     except (struct.error, IndexError, ValueError) as error:
         raise ImageError(f"{what}: its header is cut off or damaged; copy or export the picture again") from error
-    if not kind:
+    if not found[0]:
         raise ImageError(f"{what}: not a picture that can be read ({_FORMATS})")
+    return found
+
+
+def _decode(content: bytes, what: str) -> NDArray[np.uint8]:
+    kind, width, height, orientation = _read_header(content, what)
     _check_size(height, width, what)
     if _cut_off(content, kind):
         raise ImageError(f"{what}: the {kind} file is cut off; copy or export it again")

@@ -16,7 +16,7 @@ import pytest
 
 import edge_ocr.image
 from edge_ocr.errors import EdgeOcrError, ImageError
-from edge_ocr.image import load_image
+from edge_ocr.image import image_size, load_image
 from edge_ocr.types import Frame
 
 
@@ -275,3 +275,13 @@ def test_random_damage_never_escapes_as_anything_else() -> None:
             continue
         assert image.dtype == np.uint8
         assert image.ndim == 3
+
+
+def test_the_size_is_told_without_decoding() -> None:
+    stream = io.BytesIO()
+    PIL.Image.new("RGB", (11, 7)).save(stream, "PNG")
+    content = stream.getvalue()
+    assert image_size(content) == (7, 11)
+    assert image_size(content[:40]) == (7, 11)  # the header is all that is read
+    with pytest.raises(ImageError, match="not a picture"):
+        image_size(b"text")
