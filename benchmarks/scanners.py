@@ -21,7 +21,7 @@ from edge_ocr.recognize import Recognizer
 from edge_ocr.scanners import mrz, plate
 from edge_ocr.scanners.lines import find_first
 from training.synth.mrz import FORMATS, MrzSynth, document
-from training.synth.plate import KINDS, PlateSynth
+from training.synth.plate import KINDS, SILENT, PlateSynth
 
 __all__ = ["main", "measure_plates", "measure_zones"]
 
@@ -31,7 +31,7 @@ PROTECTED = ("number", "birth", "expiry")
 def measure_plates(recognizer: Recognizer, synth: PlateSynth, *, count: int, seed: int) -> dict[str, Any]:
     """Share of ``count`` plates of each kind whose whole text is right, with the grammar and without."""
     out: dict[str, Any] = {}
-    for number, kind in enumerate(k for k in KINDS if k != "nothing"):
+    for number, kind in enumerate(k for k in KINDS if k not in SILENT):
         rng = np.random.default_rng([seed, number])
         right = plain = 0
         for start in range(0, count, 32):

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_ocr.errors import ImageError, InputError, ModelNotFound
-from edge_ocr.scanners.plate import DISTRICTS, REGIONS, Scanner, grammar, parse, side_by_side
+from edge_ocr.scanners.plate import DISTRICTS, REGIONS, Scanner, as_row, grammar, parse
 
 coded = pytest.importorskip("coded")
 pytest.importorskip("onnxruntime")
@@ -89,11 +89,25 @@ def test_every_region_and_district() -> None:
 
 def test_lines_side_by_side() -> None:
     upper, lower = np.full((16, 40, 3), 10, np.uint8), np.full((64, 128, 3), 200, np.uint8)
-    row = side_by_side(upper, lower, height=32)
+    upper[:, :20], lower[:, :64] = 250, 30
+    row = as_row([upper, lower], height=32)
     assert row.shape == (32, 80 + 64)
-    assert (row[:, :80] == 10).all() and (row[:, 80:] == 200).all()
-    squeezed = side_by_side(upper, lower, height=32, max_width=72)
-    assert squeezed.shape == (32, 72) and (squeezed[:, :40] == 10).all()
+    assert [row[0, k] for k in (20, 60, 90, 130)] == [250, 10, 30, 200]
+    squeezed = as_row([upper, lower], height=32, max_width=72)
+    assert squeezed.shape == (32, 72)
+
+
+def test_dark_lines_are_stretched() -> None:
+    dark = np.full((32, 64), 20, np.uint8)
+    dark[:, 16:48] = 60
+    row = as_row([dark], height=32)
+    assert row[:, :16].max() == 0 and row[:, 20:44].min() == 255
+    flat = np.full((32, 64), 20, np.uint8)
+    flat[0, 0] = 22
+    assert np.ptp(as_row([flat], height=32)) <= 16  # noise is no text
+    clear = np.full((32, 64), 100, np.uint8)
+    clear[:, 16:48] = 250
+    np.testing.assert_array_equal(as_row([clear], height=32), clear)
 
 
 # -- scan ----------------------------------------------------------------------------------------------------------

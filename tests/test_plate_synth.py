@@ -14,7 +14,8 @@ pytest.importorskip("PIL")
 from PIL import ImageFont
 
 from edge_ocr.scanners.plate import REGIONS, grammar, parse
-from training.synth.plate import KINDS, PAD, SCALE, PlateSynth, _Art
+from training.synth.plate import KINDS, PAD, SCALE, SILENT, PlateSynth, _Art, legible
+from training.synth.plate_other import OtherText
 
 CHARSETS = Path(__file__).parents[1] / "training" / "charsets"
 CHARSET = (CHARSETS / "plate-kr.txt").read_text(encoding="utf-8").rstrip("\n")
@@ -69,7 +70,7 @@ def _type(folder: Path, size: tuple[int, int], cells: list[list[float]]) -> _Art
     return _Art(folder, {"plate_mm": size, "cells_mm_xywh": cells, "glyphs": ["template", *names]})
 
 
-@pytest.mark.parametrize("kind", [k for k in KINDS if k != "nothing"])
+@pytest.mark.parametrize("kind", [k for k in KINDS if k not in SILENT])
 def test_the_text_is_one_that_plates_have(synth: PlateSynth, kind: str) -> None:
     rng = np.random.default_rng(3)
     for _ in range(300):
@@ -82,19 +83,20 @@ def test_the_text_is_one_that_plates_have(synth: PlateSynth, kind: str) -> None:
 
 def test_every_region_and_letter_is_drawn(synth: PlateSynth) -> None:
     rng = np.random.default_rng(4)
-    texts = ["".join(synth.text(rng, k)) for k in KINDS if k != "nothing" for _ in range(400)]
+    texts = ["".join(synth.text(rng, k)) for k in KINDS if k not in SILENT for _ in range(400)]
     texts += ["".join(synth.text(rng, "motorcycle")) for _ in range(3000)]
     seen = set("".join(texts))
     assert seen == set(CHARSET), "the charset and what is drawn differ"
     assert {t[:2] for t in texts} >= set(REGIONS)
 
 
-@pytest.mark.parametrize("kind", [k for k in KINDS if k != "nothing"])
+@pytest.mark.parametrize("kind", [k for k in KINDS if k not in SILENT])
 def test_the_lines_are_where_they_are_said_to_be(synth: PlateSynth, kind: str) -> None:
     for seed in range(4):
         rng = np.random.default_rng(seed)
         lines = synth.text(rng, kind)
-        image, boxes = synth.draw(rng, kind, lines)
+        image, boxes, ink = synth.draw(rng, kind, lines)
+        assert ink.shape == image.shape
         assert image.dtype == np.uint8 and image.ndim == 2
         assert len(boxes) == len(lines)
         pad = PAD * SCALE - 1
@@ -115,9 +117,40 @@ def test_samples_are_lines_of_the_recognizer(synth: PlateSynth, kind: str) -> No
         assert sample.image.dtype == np.uint8
         assert sample.image.shape[0] == 32
         assert 8 <= sample.image.shape[1] <= 320
-        assert (sample.text == "") == (kind == "nothing")
+        assert (sample.text == "") == (kind in SILENT)
     wide_enough = [len(s.text) * 2 <= -(-s.image.shape[1] // 4) for s in samples]
     assert np.mean(wide_enough) > 0.75
+
+
+def test_letters_must_look_like_themselves() -> None:
+    ink = np.zeros((24, 80), np.uint8)
+    for k in range(4):
+        ink[4:20, 20 * k + 4 : 20 * k + 8] = 255
+    noise = np.random.default_rng(0).normal(0, 12, ink.shape)
+    image = np.clip(200 - ink * 0.5 + noise, 0, 255).astype(np.uint8)
+    assert legible(image, ink, 4) and legible(255 - image, ink, 4)
+    washed = image.copy()
+    washed[:, 58:] = 200  # one letter is gone
+    assert not legible(washed, ink, 4)
+    mixed = image.copy()
+    mixed[:, :40] = 255 - mixed[:, :40]
+    assert not legible(mixed, ink, 4)
+    assert not legible(image, np.zeros_like(ink), 4)
+
+
+def test_other_text_says_nothing() -> None:
+    class Everything:
+        def pick(self, rng: np.random.Generator, text: str) -> PlainFace:
+            return PlainFace()
+
+    others = OtherText(Everything(), [])  # type: ignore[arg-type]
+    rng = np.random.default_rng(1)
+    texts = [others.text(rng) for _ in range(300)]
+    assert all(parse(t) is None for t in texts) and len(set(texts)) > 200
+    assert sum(sum(c.isdigit() for c in t) >= 4 for t in texts) > 60
+    for _ in range(20):
+        image = others.sample(rng)
+        assert image.dtype == np.uint8 and image.ndim == 2 and np.ptp(image) > 40
 
 
 def test_equal_seeds_draw_equal_plates(synth: PlateSynth) -> None:

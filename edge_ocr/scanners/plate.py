@@ -34,7 +34,7 @@ from edge_ocr.types import Quad, Region, TextCharacter
 if TYPE_CHECKING:
     from edge_ocr.image import ImageSource
 
-__all__ = ["DISTRICTS", "OFFICIAL", "REGIONS", "Plate", "PlateText", "Scanner", "grammar", "parse", "side_by_side"]
+__all__ = ["DISTRICTS", "OFFICIAL", "REGIONS", "Plate", "PlateText", "Scanner", "as_row", "grammar", "parse"]
 
 Image = NDArray[np.uint8]
 # The recognizer made for this, else those that know the characters at least.
@@ -156,16 +156,29 @@ def _vehicle(number: str) -> str:
     return ""
 
 
-def side_by_side(
-    upper: NDArray[np.uint8], lower: NDArray[np.uint8], *, height: int, max_width: int | None = None
+def as_row(
+    lines: Sequence[NDArray[np.uint8]], *, height: int, max_width: int | None = None
 ) -> NDArray[np.uint8]:
-    """The two lines of a plate as one row uint8 ``[height, w]``, the upper one first: each crop is scaled to
-    ``height``, and nothing lies between them. Wider than ``max_width``, both are squeezed by the same factor."""
-    lines = [crop_to_line(line, height=height) for line in (upper, lower)]
-    total = sum(line.shape[1] for line in lines)
+    """The lines of a plate, upper one first, as one row uint8 ``[height, w]``: each crop (``[h, w, 3]`` RGB or ``[h,
+    w]`` grey) is scaled to ``height`` and its contrast stretched, and nothing lies between them. Wider than
+    ``max_width``, all are squeezed by the same factor."""
+    scaled = [crop_to_line(line, height=height) for line in lines]
+    total = sum(line.shape[1] for line in scaled)
     if max_width is not None and total > max_width:
-        lines = [crop_to_line(x, height=height, max_width=max(1, x.shape[1] * max_width // total)) for x in lines]
-    return np.concatenate(lines, axis=1)
+        scaled = [crop_to_line(x, height=height, max_width=max(1, x.shape[1] * max_width // total)) for x in scaled]
+    return np.concatenate([_stretched(line) for line in scaled], axis=1)
+
+
+def _stretched(line: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A line that takes up less than half of the range of grey, between its darkest and its brightest hundredths,
+    stretched to all of it, at the most eightfold: night and haze leave a small network little to see."""
+    counts = np.bincount(line.ravel(), minlength=256).cumsum()
+    low, high = (int(np.searchsorted(counts, share * counts[-1])) for share in (0.02, 0.98))
+    if high - low >= 128:
+        return line
+    levels = np.clip((np.arange(256) - low) * (255 / max(high - low, 32)), 0, 255).astype(np.uint8)
+    stretched: NDArray[np.uint8] = levels[line]
+    return stretched
 
 
 _SMALLEST = 7.0  # pixels: lower lines are not tried
@@ -300,7 +313,7 @@ class Scanner:
         start, end, across = margin
         quads = [widen(line, start=start, end=end, across=across) for line in candidate.lines]
         crops = [c.image for c in crop_quads(picture, np.array(quads), height=given.height, margin=given.margin)]
-        return crops[0] if len(crops) == 1 else side_by_side(crops[0], crops[1], height=given.height)
+        return as_row(crops, height=given.height)
 
     def _plate(self, candidate: _Candidate, lp: LogProbs) -> Plate | None:
         """What the grammar makes of it; None where that is too far from what is seen."""

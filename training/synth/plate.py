@@ -2,10 +2,11 @@
 
 Nine kinds are composed from the templates and glyphs of an ingredients folder (``plate_kr``: CVLab-license-plate,
 Apache-2.0); what it lacks (parcel vans, Sejong, rental letters on two-line plates, short white, company cars,
-diplomatic plates, motorcycles) is drawn after its sizes with Hangul faces.
+diplomatic plates, motorcycles) is drawn after its sizes with Hangul faces. What nobody could read is drawn again:
+each letter must still look like itself (``legible``).
 
 **Two-line plates** become one row: the upper and the lower line are cut out, each scaled to the recognizer's height,
-and stood beside each other (``edge_ocr.scanners.plate.side_by_side``). The alternatives were a network that reads two
+and stood beside each other (``edge_ocr.scanners.plate.as_row``). The alternatives were a network that reads two
 dimensions, which would cost every one-line plate as much again, and one that turns them into one line, which is a
 second network. Lines are what a text detector finds anyway, and where it only finds the plate, the kinds' drawings say
 where the upper line ends, so that cutting at a fixed share of the height is a rule, not a model. Each line gets all of
@@ -26,13 +27,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ocr.preprocess import crop_to_line
-from edge_ocr.scanners.plate import DISTRICTS, OFFICIAL, REGIONS, side_by_side
+from edge_ocr.scanners.plate import DISTRICTS, OFFICIAL, REGIONS, as_row
 from training.synth import degrade
+from training.synth import plate_wear as wear
 from training.synth.fonts import Face, Faces
 from training.synth.line import Sample, draw_text
+from training.synth.plate_other import OtherText
 
-__all__ = ["KINDS", "PlateSynth"]
+__all__ = ["KINDS", "SILENT", "PlateSynth"]
 
 Rng = np.random.Generator
 Mask = NDArray[np.uint8]
@@ -60,25 +62,29 @@ class Kind:
 
 
 KINDS = {
-    "white7": Kind(0.17, "P1-1", 255, 8),
-    "ev7": Kind(0.05, "P1-2", 222, 8),
-    "white8": Kind(0.10, "P1-3", 255, 12),
-    "film8": Kind(0.10, "P1-4", 255, 20),
-    "ev8": Kind(0.04, "P1-4", 215, 20),
+    "white7": Kind(0.13, "P1-1", 255, 8),
+    "ev7": Kind(0.04, "P1-2", 222, 8),
+    "white8": Kind(0.08, "P1-3", 255, 12),
+    "film8": Kind(0.09, "P1-4", 255, 20),
+    "ev8": Kind(0.03, "P1-4", 215, 20),
     "company8": Kind(0.03, "P1-4", 205, 20),
-    "large7": Kind(0.11, "P2", 255, 8),
-    "large8": Kind(0.02, "", 250, 10, (440, 200)),
-    "short7": Kind(0.06, "", 250, 10, (335, 155)),
-    "short8": Kind(0.02, "", 250, 10, (335, 155)),
-    "commercial1": Kind(0.08, "P4", 183, 4),
+    "large7": Kind(0.08, "P2", 255, 8),
+    "large8": Kind(0.04, "", 250, 10, (440, 200)),
+    "short7": Kind(0.07, "", 250, 10, (335, 155)),
+    "short8": Kind(0.03, "", 250, 10, (335, 155)),
+    "commercial1": Kind(0.09, "P4", 183, 4),
     "commercial2": Kind(0.08, "P3", 183, 4),
-    "green5": Kind(0.07, "P5", 74, 255),
-    "green6": Kind(0.07, "P6", 74, 255),
-    "diplomatic": Kind(0.04, "", 45, 240, (520, 110)),
-    "motorcycle": Kind(0.05, "", 250, 50, (210, 115)),
+    "green5": Kind(0.09, "P5", 74, 255),
+    "green6": Kind(0.08, "P6", 74, 255),
+    "diplomatic": Kind(0.05, "", 45, 240, (520, 110)),
+    "motorcycle": Kind(0.09, "", 250, 50, (210, 115)),
     "lettered": Kind(0.06, "", 235, 20, (520, 110)),
-    "nothing": Kind(0.03, "", 200, 20),
+    "nothing": Kind(0.04, "", 200, 20),
+    "other": Kind(0.08, "", 200, 20),
 }
+SILENT = ("nothing", "other")  # kinds that say nothing
+# Tall plates with one line: where it stands on them, as parts of their height.
+_BAND = {"large7": (0.24, 0.90), "large8": (0.20, 0.86), "short7": (0.20, 0.86)}
 _TWO_LINES = {"commercial2": 0.37, "green5": 0.34, "green6": 0.34, "short8": 0.42, "motorcycle": 0.42}
 
 
@@ -123,8 +129,14 @@ class PlateSynth:
     """Draws samples of every kind in ``KINDS``. ``difficulty`` in 0..1 scales what the camera does; ``max_width`` and
     ``phrases`` are there because every synthesiser has them, and mean nothing here."""
 
-    def __init__(self, art: dict[str, _Art], faces: list[Face], backgrounds: list[NDArray[np.uint8]]) -> None:
-        self.art, self.faces, self.backgrounds = art, faces, backgrounds
+    def __init__(
+        self,
+        art: dict[str, _Art],
+        faces: list[Face],
+        backgrounds: list[NDArray[np.uint8]],
+        others: OtherText | None = None,
+    ) -> None:
+        self.art, self.faces, self.backgrounds, self.others = art, faces, backgrounds, others
         self.difficulty, self.max_width, self.phrases = 1.0, 320, 0.0
         self._names = list(KINDS)
         shares = np.array([KINDS[k].share for k in self._names])
@@ -133,20 +145,19 @@ class PlateSynth:
 
     @classmethod
     def load(cls, folder: str | Path, *, reserved: bool = False) -> PlateSynth:
-        """Everything from an ingredients folder. ``reserved`` takes the faces that are kept out of training."""
+        """Everything from an ingredients folder. ``reserved`` takes the faces that are kept out of training, and the
+        road frames with an odd place among all."""
         root = Path(folder)
         layout = json.loads((root / "plate_kr" / "layout.json").read_text(encoding="utf-8"))["types"]
         art = {name: _Art(root / "plate_kr" / name, part) for name, part in layout.items()}
-        faces = _plain_faces(Faces.load(root, reserved=reserved))
+        loaded = Faces.load(root, reserved=reserved)
         backgrounds = []
-        for path in (
-            sorted((root / "backgrounds_road").glob("*.webp"))[::4]
-            + sorted((root / "backgrounds_road").glob("*.jpg"))[::4]
-        ):
+        road = sorted(p for p in (root / "backgrounds_road").glob("*") if p.suffix in (".jpg", ".webp"))
+        for path in road[int(reserved) :: 2]:
             grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
             if grey is not None:
                 backgrounds.append(cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
-        return cls(art, faces, backgrounds)
+        return cls(art, _plain_faces(loaded), backgrounds, OtherText.load(root, loaded))
 
     # -- what stands on a plate ------------------------------------------------------------------------------------
 
@@ -194,17 +205,18 @@ class PlateSynth:
         """A plate of ``kind``, or of any."""
         while True:
             name = kind or self._names[int(np.searchsorted(self._shares, rng.random(), side="right"))]
-            if name == "nothing":
-                return Sample(self._nothing(rng), "")
+            if name in SILENT:
+                return Sample(self._nothing(rng) if name == "nothing" else self._other(rng), "")
             lines = self.text(rng, name)
-            canvas, boxes = self.draw(rng, name, lines)
-            image = self._photograph(rng, name, canvas, boxes)
+            canvas, boxes, ink = self.draw(rng, name, lines)
+            image = self._photograph(rng, name, canvas, boxes, ink, lines)
             if image is not None:
                 return Sample(image, "".join(lines))
 
-    def draw(self, rng: Rng, name: str, lines: tuple[str, ...]) -> tuple[NDArray[np.uint8], list[Box]]:
+    def draw(self, rng: Rng, name: str, lines: tuple[str, ...]) -> tuple[NDArray[np.uint8], list[Box], Mask]:
         """The plate as it hangs, straight and clean, but for bolts, frame and dirt: uint8 ``[h, w]`` with ``PAD``
-        around, at ``SCALE`` pixels a millimetre; and for each line the box of its ink in pixels."""
+        around, at ``SCALE`` pixels a millimetre; for each line the box of its ink in pixels; and where the ink is,
+        uint8 ``[h, w]``."""
         kind = KINDS[name]
         art = self.art.get(kind.art)
         wide, high = art.size if art else kind.size
@@ -235,11 +247,16 @@ class PlateSynth:
             edge = cv2.subtract(alpha, np.roll(alpha, (1, 1), (0, 1)))
             plate += edge.astype(np.float32) * float(rng.uniform(-0.2, 0.2))
         self._bolts(rng, plate, name)
+        if rng.random() < 0.25:
+            wear.rim(rng, plate, boxes)
         canvas = self._mount(rng, plate, pad, getattr(art, "outside", None))
         if rng.random() < 0.3:
-            self._dirt(rng, canvas)
+            wear.dirt(rng, canvas)
+        if rng.random() < 0.12:
+            wear.shadow(rng, canvas)
         out = np.clip(canvas, 0, 255).astype(np.uint8)
-        return out, [(x + pad, y + pad, bw, bh) for x, y, bw, bh in boxes]
+        ink_mask = cv2.copyMakeBorder(alpha, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=0)
+        return out, [(x + pad, y + pad, bw, bh) for x, y, bw, bh in boxes], ink_mask
 
     def _levels(self, rng: Rng, kind: Kind) -> tuple[float, float]:
         """Grey of ground and ink: as by day, paint faded, or as an infrared camera sees the paint."""
@@ -424,6 +441,8 @@ class PlateSynth:
         if two_line and name in _TWO_LINES:
             x = rng.uniform(0.05, 0.12) * w
         shade = float(rng.uniform(0, 255))
+        if two_line and rng.random() < 0.4:
+            wear.seal(rng, plate, (x, y), rng.uniform(11, 16) * SCALE)
         for px in (x, w - 1 - x):
             centre = (round(px + rng.normal(0, 1)), round(y + rng.normal(0, 1)))
             cv2.circle(plate, centre, radius, shade, -1, cv2.LINE_AA)
@@ -470,41 +489,31 @@ class PlateSynth:
         inner[:] = plate
         return canvas
 
-    def _dirt(self, rng: Rng, canvas: NDArray[np.float32]) -> None:
-        h, w = canvas.shape
-        u = rng.random()
-        if u < 0.6:  # a film of dust, in patches
-            patches = rng.uniform(0, 1, (int(rng.integers(3, 9)), int(rng.integers(5, 24)))).astype(np.float32)
-            film = cv2.resize(patches, (w, h), interpolation=cv2.INTER_CUBIC)
-            film = np.clip(film - rng.uniform(0.3, 0.7), 0, 1) * rng.uniform(0.4, 1.3)
-            canvas += (float(rng.uniform(40, 190)) - canvas) * np.clip(film, 0, 0.75)
-        elif u < 0.85:  # splashes, snow
-            shade = float(rng.uniform(20, 255))
-            for _ in range(int(rng.integers(2, 14))):
-                centre = (int(rng.integers(w)), int(rng.integers(h)))
-                cv2.circle(canvas, centre, int(rng.integers(1, 6)), shade, -1, cv2.LINE_AA)
-        else:  # scratches
-            for _ in range(int(rng.integers(1, 6))):
-                a = (int(rng.integers(w)), int(rng.integers(h)))
-                b = (a[0] + int(rng.normal(0, 60)), a[1] + int(rng.normal(0, 25)))
-                cv2.line(canvas, a, b, float(rng.uniform(0, 255)), 1, cv2.LINE_AA)
-
     # -- the camera ------------------------------------------------------------------------------------------------
 
-    def _photograph(self, rng: Rng, name: str, canvas: NDArray[np.uint8], boxes: list[Box]) -> NDArray[np.uint8] | None:
+    def _photograph(
+        self, rng: Rng, name: str, canvas: NDArray[np.uint8], boxes: list[Box], ink: Mask, lines: tuple[str, ...]
+    ) -> NDArray[np.uint8] | None:
+        """The plate as a camera saw it, cut out as the scanner cuts it; None where nobody could read it."""
         hard = self.difficulty
         pad = PAD * SCALE
         ch, cw = canvas.shape
         plate = np.array([[pad, pad], [cw - pad, pad], [cw - pad, ch - pad], [pad, ch - pad]], np.float32)
         main = boxes[-1][3]
         # Pixels of the picture that the main line is high.
-        native = float(np.clip(np.exp(rng.normal(np.log(23), 0.45)), 10 if hard > 0.5 else 14, 50))
+        usual = 28 if len(boxes) == 2 else 23
+        native = float(np.clip(np.exp(rng.normal(np.log(usual), 0.45)), 10 if hard > 0.5 else 14, 56))
         if rng.random() < 0.08 * hard:
             native = float(rng.uniform(7.5, 11))
         scale = native / main
+        # What the lens and the hand do spares small letters no more than large ones.
+        smallest = native * (min(b[3] for b in boxes) / main if name != "commercial1" else 0.6)
+        narrowest = min(b[2] / max(len(line), 1) for b, line in zip(boxes, lines, strict=True))
         squeeze = (
             float(np.clip(rng.normal(0.97, 0.07), 0.75, 1.2)) if rng.random() < 0.7 else float(rng.uniform(0.55, 1.25))
         )
+        if narrowest * scale * squeeze < _NARROWEST:
+            return None
         # How the crop was found: along the lines' own quads, by a box around them, or by the plate's outline.
         u = rng.random()
         how = "lines" if u < 0.6 else "box" if u < 0.78 else "plate"
@@ -527,14 +536,18 @@ class PlateSynth:
         shrink = scale * 1.3
         if shrink < 0.8:  # by means first: a warp that shrinks skips pixels
             canvas = cv2.resize(canvas, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+            ink = cv2.resize(ink, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
             source = plate * shrink
         else:
             shrink, source = 1.0, plate
         matrix = cv2.getPerspectiveTransform(source.astype(np.float32), target.astype(np.float32))
         image = cv2.warpPerspective(canvas, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        image = self._camera(rng, image, native)
+        image = self._camera(rng, image, smallest)
+        seen = cv2.warpPerspective(ink, matrix, size, flags=cv2.INTER_LINEAR)
         if how == "plate":
-            quads = [_rect((0.0 + pad, pad, cw - 2 * pad, ch - 2 * pad))]
+            top, bottom = _BAND.get(name, (0.0, 1.0))
+            high = ch - 2 * pad
+            quads = [_rect((0.0 + pad, pad + top * high, cw - 2 * pad, (bottom - top) * high))]
             if len(boxes) == 2:
                 quads = _halves(quads[0], _TWO_LINES[name] + float(rng.normal(0, 0.02)))
             margins = rng.normal(0.04, 0.06, (len(boxes), 4))
@@ -542,24 +555,25 @@ class PlateSynth:
             quads = [_rect(b) for b in boxes]
             loose = 0.08 if rng.random() < 0.75 else 0.18
             margins = rng.normal(loose, 0.06 if loose < 0.1 else 0.1, (len(boxes), 4))
-        lines = []
-        for quad, margin in zip(quads, margins, strict=True):
+        cuts = []
+        for quad, margin, line in zip(quads, margins, lines, strict=True):
             points = cv2.perspectiveTransform((quad * shrink)[None].astype(np.float32), matrix)[0]
-            lines.append(_cut(image, points, np.clip(margin, -0.06, 0.5)))
-        if len(lines) == 1:
-            return crop_to_line(lines[0], height=32, max_width=320)
-        return side_by_side(lines[0], lines[1], height=32, max_width=320)
+            margin = np.clip(margin, -0.06, 0.5)
+            cuts.append(_cut(image, points, margin))
+            if not legible(cuts[-1], _cut(seen, points, margin), len(line)):
+                return None
+        return as_row(cuts, height=32, max_width=320)
 
     def _camera(self, rng: Rng, image: NDArray[np.uint8], native: float) -> NDArray[np.uint8]:
         hard = self.difficulty
         u = rng.random()
-        if u < 0.14 * hard:  # dark, but for what the headlights or the infrared lamp give back
+        if u < 0.18 * hard:  # dark, but for what the headlights or the infrared lamp give back
             gain = float(np.exp(rng.uniform(np.log(0.13), np.log(0.6))))
             image = cv2.convertScaleAbs(image, alpha=gain, beta=float(rng.uniform(0, 12)))
-        elif u < 0.22 * hard:  # a film that shines too bright: its light eats the letters
+        elif u < 0.25 * hard:  # a film that shines too bright: its light eats the letters
             bright = cv2.convertScaleAbs(image, alpha=float(rng.uniform(1.2, 2.2)), beta=float(rng.uniform(0, 40)))
             image = cv2.addWeighted(bright, 0.7, cv2.GaussianBlur(bright, (0, 0), max(0.5, native * 0.06)), 0.45, 0)
-        elif u < 0.26 * hard:  # a headlight beside the plate
+        elif u < 0.29 * hard:  # a headlight beside the plate
             h, w = image.shape
             cx, cy, r = (
                 float(rng.uniform(-0.2, 1.2)) * w,
@@ -569,12 +583,24 @@ class PlateSynth:
             xs, ys = np.arange(w, dtype=np.float32) - cx, np.arange(h, dtype=np.float32) - cy
             glow = np.exp(-(xs * xs) / (2 * r * r))[None] * np.exp(-(ys * ys) / (2 * r * r))[:, None]
             image = np.clip(image + glow * float(rng.uniform(60, 260)), 0, 255).astype(np.uint8)
-        if rng.random() < 0.14 * hard:
-            image = degrade.motion(rng, image, float(rng.uniform(0.06, 0.28)) * native)
-        if rng.random() < 0.2 * hard:  # out of focus
-            image = degrade.blur(image, float(rng.uniform(0.03, 0.1)) * native)
+        if rng.random() < 0.18 * hard:
+            image = degrade.motion(rng, image, float(rng.uniform(0.06, 0.3)) * native)
+        if rng.random() < 0.26 * hard:  # out of focus
+            image = degrade.blur(image, float(rng.uniform(0.03, 0.12)) * native)
         strength = hard * float(rng.uniform(0.05, 1.1)) * min(1.0, native / 20 + 0.15)
         return degrade.camera(rng, image, strength=strength)
+
+    def _other(self, rng: Rng) -> NDArray[np.uint8]:
+        """One or two lines of something else."""
+        if self.others is None:
+            return self._nothing(rng)
+        lines = []
+        for _ in range(2 if rng.random() < 0.25 else 1):
+            line = self.others.sample(rng)
+            native = float(np.clip(np.exp(rng.normal(np.log(23), 0.45)), 9, 40))
+            small = (max(8, round(line.shape[1] * native / line.shape[0])), round(native))
+            lines.append(self._camera(rng, cv2.resize(line, small, interpolation=cv2.INTER_AREA), native))
+        return as_row(lines, height=32, max_width=320)
 
     def _nothing(self, rng: Rng) -> NDArray[np.uint8]:
         """A crop without a plate: bits of the road, grilles, plain grounds."""
@@ -595,7 +621,28 @@ class PlateSynth:
                     int(rng.integers(256)),
                     int(rng.integers(1, 5)),
                 )
-        return crop_to_line(degrade.camera(rng, patch, strength=self.difficulty), height=32, max_width=320)
+        return as_row([degrade.camera(rng, patch, strength=self.difficulty)], height=32, max_width=320)
+
+
+_NARROWEST = 4.5  # pixels of the picture from one character to the next
+_LEAST, _MEAN = 0.35, 0.55  # correlation of letters with their picture: of each, and of all
+
+
+def legible(image: NDArray[np.uint8], ink: Mask, count: int) -> bool:
+    """Whether ``count`` characters side by side can be made out in a picture uint8 ``[h, w]``: each part of it looks
+    like the ink ``[h, w]`` that was drawn there, and all of them in the same way, dark on light or the reverse."""
+    columns = np.flatnonzero(ink.max(0) > 60)
+    if len(columns) < 2 * count:
+        return False
+    edges = np.linspace(columns[0], columns[-1] + 1, count + 1).round().astype(int)
+    alike = []
+    for a, b in zip(edges[:-1], edges[1:], strict=True):
+        one, other = image[:, a:b].astype(np.float32), ink[:, a:b].astype(np.float32)
+        one, other = one - one.mean(), other - other.mean()
+        size = float(np.sqrt((one * one).sum() * (other * other).sum()))
+        alike.append(float((one * other).sum()) / size if size > 1e-3 else 0.0)
+    sign = 1 if sum(alike) > 0 else -1
+    return sign * float(np.mean(alike)) > _MEAN and min(sign * x for x in alike) > _LEAST
 
 
 def _plain_faces(faces: Faces) -> list[Face]:
