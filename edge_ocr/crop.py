@@ -19,7 +19,7 @@ from edge_ocr import geometry as g
 from edge_ocr.preprocess import resize
 from edge_ocr.types import Crop, Quad
 
-__all__ = ["crop_quad", "crop_quads", "is_tall"]
+__all__ = ["crop_quad", "crop_quads", "cut_overlaps", "is_tall"]
 
 _MAX_ASPECT = 100  # a crop's width in heights: beyond, a quad is absurd, and squeezed
 _MAX_SIDE = 32000  # OpenCV's warp addresses pixels by 16 bits
@@ -31,6 +31,34 @@ def is_tall(quad: ArrayLike, *, factor: float = 2.0) -> bool:
     and letters one below the other; and single narrow letters, so this only says where a second look is worth it."""
     q = np.asarray(quad, np.float64)[None]
     return bool(g.heights(q)[0] > factor * g.widths(q)[0])
+
+
+def cut_overlaps(quads: ArrayLike) -> g.Array:
+    """Quads ``[N, 4, 2]`` of which those that follow one another in a line and overlap end at the middle of what they
+    share: read as they are, both would give the letter that stands there. Nested quads, and those that share more than
+    half of the shorter one, stay as they are."""
+    q = np.array(quads, np.float64).reshape(-1, 4, 2)
+    first, second = g.meeting_pairs(g.bounding_boxes(q))
+    if not len(first):
+        return q
+    centre, size, angle = g.oriented_rectangles(q)
+    along = np.stack([np.cos(angle), np.sin(angle)], -1)
+    apart = ((centre[second] - centre[first]) * along[first]).sum(-1)
+    first, second = np.where(apart < 0, second, first), np.where(apart < 0, first, second)
+    step = centre[second] - centre[first]
+    u = (step * along[first]).sum(-1)
+    v = np.abs(step[:, 1] * along[first, 0] - step[:, 0] * along[first, 1])
+    low = np.minimum(size[first, 1], size[second, 1])
+    high = np.maximum(size[first, 1], size[second, 1])
+    shared = (size[first, 0] + size[second, 0]) / 2 - u
+    fits = (shared > 0) & (shared < 0.5 * np.minimum(size[first, 0], size[second, 0]))
+    fits &= (high < 2 * low) & (v < 0.35 * low) & (np.abs(g.wrap_angle(angle[second] - angle[first])) < 0.2)
+    right, left = np.zeros(len(q)), np.zeros(len(q))
+    np.maximum.at(right, first[fits], shared[fits] / 2)
+    np.maximum.at(left, second[fits], shared[fits] / 2)
+    q[:, 1:3] -= (along * right[:, None])[:, None]
+    q[:, [0, 3]] += (along * left[:, None])[:, None]
+    return q
 
 
 def crop_quad(image: NDArray[np.uint8], quad: ArrayLike, *, height: int, margin: float, turn: int = 0) -> Crop:

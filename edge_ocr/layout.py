@@ -35,6 +35,7 @@ __all__ = ["arrange"]
 _JOIN = -0.35
 _MARK = 0.3  # and a mark on its own clings to the word before it, or after it, within this gap
 _CLOSING, _OPENING = frozenset(".,:;!?)]}%'\"…·。、」』"), frozenset("([{#「『")
+_WITHIN = frozenset(".,:/-")  # what stands inside numbers, dates and times, at which a detector may tear them
 _NEXT = 1.3  # the widest gap within a run
 _APART = 3.0  # a wider gap parts a row into lines, unless rows nearby have it too
 _NEAR_ROWS = 3.0  # how near such rows are
@@ -420,10 +421,21 @@ def _text_line(words: Sequence[TextWord], ids: list[int], quads: g.Array, angle:
     for k in range(1, len(ids)):
         gap = (start[k] - end[k - 1]) / max(high[k], high[k - 1], 1e-9)
         before, after = words[ids[k - 1]].text, words[ids[k]].text
-        clings = gap < _MARK and (_CLOSING.issuperset(after) or _OPENING.issuperset(before))
+        clings = gap < _MARK and (
+            _CLOSING.issuperset(after) or _OPENING.issuperset(before) or _is_torn_number(before, after)
+        )
         text += ("" if gap < _JOIN or clings else " ") + after
     weight = np.array([max(len(words[i].text), 1) for i in ids], float)
     confidence = float(np.average([words[i].confidence for i in ids], weights=weight))
     a, b, c, d = ((float(x), float(y)) for x, y in box)
     quad: Quad = (a, b, c, d)
     return TextLine(text, confidence, quad, tuple(ids))
+
+
+def _is_torn_number(before: str, after: str) -> bool:
+    """Whether two words are the halves of one number: "20," and "300", "4" and ".5"."""
+    if not before or not after:
+        return False
+    if before[-1] in _WITHIN:
+        return before[-2:-1].isdigit() and after[0].isdigit()
+    return after[0] in _WITHIN and after[1:2].isdigit() and before[-1].isdigit()

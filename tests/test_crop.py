@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edge_ocr import geometry as g
-from edge_ocr.crop import crop_quad, is_tall
+from edge_ocr.crop import crop_quad, cut_overlaps, is_tall
 
 
 def rectangle(x: float, y: float, w: float, h: float, angle: float = 0.0) -> np.ndarray:
@@ -127,3 +127,39 @@ def test_absurd_quads_give_bounded_crops(quad, margin):
     assert crop.shape[1] >= 1
     assert crop.size <= 64 * 6400 * 3
     assert (crop == 77).all()
+
+
+def test_overlapping_words_of_a_line_end_at_the_middle_of_what_they_share():
+    a, b, c = rectangle(50, 20, 100, 20), rectangle(140, 21, 100, 22), rectangle(300, 20, 60, 20)
+    cut = cut_overlaps([b, a, c])
+    assert np.allclose(cut[1][:, 0], [0, 95, 95, 0])
+    assert np.allclose(cut[0][:, 0], [95, 190, 190, 95])
+    assert np.allclose(cut[0][:, 1], b[:, 1])
+    assert np.allclose(cut[2], c)
+
+
+@pytest.mark.parametrize("degrees", [25, -60, 180])
+def test_overlaps_are_cut_along_the_line(degrees):
+    pair = [rectangle(50, 20, 100, 20), rectangle(140, 20, 100, 20)]
+    want = cut_overlaps(pair)
+    turn = np.radians(degrees)
+    assert np.allclose(cut_overlaps(g.rotate(pair, turn)), g.rotate(want, turn))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(rectangle(60, 20, 30, 12), id="inside"),
+        pytest.param(rectangle(60, 20, 100, 20), id="mostly the same"),
+        pytest.param(rectangle(100, 36, 100, 20), id="the next line"),
+        pytest.param(rectangle(110, 20, 100, 60), id="much larger"),
+        pytest.param(rectangle(110, 20, 100, 20, 0.4), id="turned"),
+    ],
+)
+def test_what_is_no_overlap_in_a_line_stays(other):
+    pair = np.stack([rectangle(50, 20, 100, 20), other])
+    assert np.allclose(cut_overlaps(pair), pair)
+
+
+def test_no_overlaps_without_quads():
+    assert cut_overlaps(np.zeros((0, 4, 2))).shape == (0, 4, 2)

@@ -18,7 +18,7 @@ LEVELS = [
     {"errors", "types"},
     {"geometry", "ctc", "manifest"},
     {"image", "preprocess", "engine", "models", "views", "constrain"},
-    {"detect", "crop", "recognize", "layout"},
+    {"detect", "crop", "recognize", "layout", "orient", "stacks"},
     {"reader"},
     {"capture", "quality", "track", "vote", "scanners", "redact", "draw"},
     {"stream"},

@@ -199,6 +199,24 @@ def test_a_word_that_was_found_in_two_pieces(gap, text):
     assert read(put("아메 리카노", 0, 0, gap=gap)) == [text]
 
 
+@pytest.mark.parametrize(
+    ("words", "gap", "text"),
+    [
+        ("20, 300", 0.2, "20,300"),
+        ("20 ,300", 0.2, "20,300"),
+        ("12: 30", 0.1, "12:30"),
+        ("02 -777-5113", 0.1, "02-777-5113"),
+        ("2024. 05. 01", 0.4, "2024. 05. 01"),  # a space is as wide as that
+        ("Nr. 5", 0.2, "Nr. 5"),
+        ("5, rue", 0.2, "5, rue"),
+        ("1 2", 0.2, "1 2"),
+        (". 5", 0.2, ". 5"),
+    ],
+)
+def test_numbers_that_were_torn_at_their_marks(words, gap, text):
+    assert read(put(words, 0, 0, gap=gap)) == [text]
+
+
 def test_boxes_that_share_two_letters_are_one_line():
     words = [TextWord("(1.6인)떡볶이(오", 0.9, quad=((0, 0), (200, 0), (200, 20), (0, 20)))]
     words.append(TextWord("(오리지널)", 0.9, quad=((170, -2), (270, -2), (270, 18), (170, 18))))
