@@ -7,6 +7,7 @@ box, so that a detector learns to leave them alone.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,17 +149,19 @@ class Words:
 
 class Backgrounds:
     """Photographs and wallpapers, decoded once, at most ``side`` pixels long; road frames carry the quads of number
-    plates in them, which are ignored in training. With no folder, plain generated grounds."""
+    plates and of the text that an open model found in them (``background_text.json``, made by ``training.pseudo``).
+    With no folder, plain generated grounds."""
 
     def __init__(self, folder: str | Path | None, side: int = 800) -> None:
         self.side = side
         self._paths: list[Path] = []
         self._roads: list[tuple[Path, list[Any]]] = []
+        self._text: dict[str, list[dict[str, Any]]] = {}
         self._kept: dict[Path, tuple[NDArray[np.uint8], float]] = {}
         if folder is not None:
-            import json
-
             root = Path(folder)
+            if _FOUND.exists():
+                self._text = json.loads(_FOUND.read_text(encoding="utf-8"))
             # A wallpaper with a release number in it.
             self._paths = [p for p in sorted((root / "backgrounds").glob("*.*")) if "focal-ubuntu" not in p.name]
             plates = root / "backgrounds_road" / "plates.jsonl"
@@ -181,21 +184,44 @@ class Backgrounds:
         """A piece of a random photograph, uint8 [height, width, 3]."""
         if not self._paths:
             return ground(rng, height, width)
-        image, _ = self._load(self._paths[int(rng.integers(len(self._paths)))])
-        h, w = image.shape[:2]
-        scale = rng.uniform(0.35, 1.0) * min(h / height, w / width)
-        ch, cw = max(2, int(height * scale)), max(2, int(width * scale))
-        y, x = int(rng.integers(h - ch + 1)), int(rng.integers(w - cw + 1))
+        for _ in range(8):
+            path = self._paths[int(rng.integers(len(self._paths)))]
+            image, _ = self._load(path)
+            h, w = image.shape[:2]
+            scale = rng.uniform(0.35, 1.0) * min(h / height, w / width)
+            ch, cw = max(2, int(height * scale)), max(2, int(width * scale))
+            y, x = int(rng.integers(h - ch + 1)), int(rng.integers(w - cw + 1))
+            boxes = [np.asarray(t["quad"]) * (w, h) for t in self._text.get(path.name, ())]
+            if not any((b.max(0) > (x, y)).all() and (b.min(0) < (x + cw, y + ch)).all() for b in boxes):
+                break
         piece = cv2.resize(image[y : y + ch, x : x + cw], (width, height), interpolation=cv2.INTER_LINEAR)
         return piece[:, ::-1].copy() if rng.random() < 0.5 else piece
 
-    def road(self, rng: Rng) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """A road frame and the quads of the plates in it."""
+    def road(self, rng: Rng) -> tuple[NDArray[np.uint8], list[tuple[NDArray[np.float64], bool]]]:
+        """A road frame, and the quads [4, 2] in it, each with whether it is to be ignored: plates and doubtful text
+        are, words that were read surely are not."""
         if not self._roads:
-            return self.photo(rng, 480, 640), np.zeros((0, 4, 2), np.float32)
+            return self.photo(rng, 480, 640), []
         path, plates = self._roads[int(rng.integers(len(self._roads)))]
         image, scale = self._load(path)
-        return image.copy(), np.asarray(plates, np.float32).reshape(-1, 4, 2) * scale
+        h, w = image.shape[:2]
+        found = [(_tight(np.asarray(t["quad"]) * (w, h)), not t["word"]) for t in self._text.get(path.name, ())]
+        sure = [q.mean(axis=0) for q, doubtful in found if not doubtful]
+        boxes = np.asarray(plates, float).reshape(-1, 4, 2) * scale
+        bare = [b for b in boxes if not any((b.min(0) < c).all() and (c < b.max(0)).all() for c in sure)]
+        return image.copy(), found + [(b, True) for b in bare]
+
+
+_FOUND = Path(__file__).with_name("background_text.json")
+
+
+def _tight(quad: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A found line of text [4, 2] without the rim that its finder leaves around the letters."""
+    across, along = quad[3] - quad[0], quad[1] - quad[0]
+    rim = 0.07 * float(np.hypot(*across))
+    up = across / max(1e-6, float(np.hypot(*across))) * rim
+    on = along / max(1e-6, float(np.hypot(*along))) * rim
+    return quad + np.array([up + on, up - on, -up - on, -up + on])
 
 
 @dataclass
@@ -446,10 +472,10 @@ def blank(rng: Rng, kit: Kit) -> Sheet:
     """No text: photographs, patterns, drawings, road frames."""
     kind = rng.random()
     if kind < 0.45:
-        image, plates = kit.backgrounds.road(rng)
+        image, found = kit.backgrounds.road(rng)
         sheet = Sheet(image)
-        for quad in plates:
-            sheet.add(quad, True)
+        for quad, ignored in found:
+            sheet.add(quad, ignored)
         return sheet
     image = kit.backgrounds.photo(rng, 480, 480) if kind < 0.8 else ground(rng, 480, 480)
     if rng.random() < 0.5:
@@ -1042,10 +1068,10 @@ def sign(rng: Rng, kit: Kit) -> Sheet:
     side = int(rng.integers(420, 640))
     street = rng.random() < 0.3
     if street:
-        image, plates = kit.backgrounds.road(rng)
+        image, found = kit.backgrounds.road(rng)
         sheet = Sheet(image)
-        for quad in plates:
-            sheet.add(quad, True)
+        for quad, ignored in found:
+            sheet.add(quad, ignored)
     else:
         sheet = Sheet(kit.backgrounds.photo(rng, side, side))
         if rng.random() < 0.3:
@@ -1061,6 +1087,8 @@ def sign(rng: Rng, kit: Kit) -> Sheet:
         lang = "ko" if rng.random() < 0.55 else "en"
         w = _size(rng, 26 if street else 60, sheet.width * 0.95)
         h = min(w * rng.uniform(0.12, 0.8), sheet.height * 0.8)
+        if rng.random() < 0.08:
+            w, h = sorted((w * 0.5, min(w * rng.uniform(0.8, 2.5), sheet.height * 0.9)))
         x, y = rng.uniform(0, sheet.width - w), rng.uniform(0, max(1, sheet.height - h))
         if any(x < b[2] + 6 and x + w > b[0] - 6 and y < b[3] + 6 and y + h > b[1] - 6 for b in taken):
             continue
@@ -1071,6 +1099,18 @@ def sign(rng: Rng, kit: Kit) -> Sheet:
         glow = cv2.GaussianBlur(sheet.image, (0, 0), rng.uniform(3, 12))
         sheet.image = cv2.addWeighted(sheet.image, 1.0, glow, rng.uniform(0.2, 0.7), 0)
     return sheet
+
+
+def _stack(
+    rng: Rng, kit: Kit, sheet: Sheet, face: Typeface, lang: str, x: float, y: float, w: float, h: float, colour: Colour
+) -> None:
+    """Letters one below the other, each in a box of its own."""
+    text = kit.line(rng, face, lang, 1).split(" ")[0]
+    pen = Pen(face, w * rng.uniform(0.5, 0.85))
+    step = pen.height * rng.uniform(1.1, 1.5)
+    for i, letter in enumerate(text[: int(h / step)]):
+        middle = y + step * (i + 0.5) - (pen.top + pen.bottom) / 2
+        sheet.write(x + (w - pen.width(letter)) / 2, middle, letter, pen, colour)
 
 
 def _signboard(rng: Rng, kit: Kit, sheet: Sheet, lang: str, x: float, y: float, w: float, h: float) -> None:
@@ -1085,6 +1125,9 @@ def _signboard(rng: Rng, kit: Kit, sheet: Sheet, lang: str, x: float, y: float, 
     here = np.asarray(fill, float) if boarded else _mean(sheet, x, y, x + w, y + h)
     lines = int(rng.choice([1, 1, 1, 2, 2, 3]))
     face = kit.face(rng, lang)
+    if h > 1.2 * w and rng.random() < 0.7:
+        _stack(rng, kit, sheet, face, lang, x, y, w, h, contrasting(rng, here, 75))
+        return
     top = y + h * 0.06
     for i in range(lines):
         room = (y + h * 0.94 - top) / (lines - i)
@@ -1147,7 +1190,7 @@ def scattered(rng: Rng, kit: Kit) -> Sheet:
         h, w = mark.mask.shape
         if w > side * 1.1:
             continue
-        angle = rng.normal(0, 10) if rng.random() < 0.75 else rng.uniform(-35, 35)
+        angle = rng.normal(0, 12) if rng.random() < 0.65 else rng.uniform(-35, 35)
         x, y = rng.uniform(0, side), rng.uniform(0, side)
         m = cv2.getRotationMatrix2D((0, 0), angle, 1.0)
         m[:, 2] = (x, y) - m[:, :2] @ (w / 2, h / 2)
@@ -1206,7 +1249,7 @@ LAYOUTS: dict[str, tuple[Callable[[Rng, Kit], Sheet], float]] = {
     "page": (page, 0.23),
     "document": (document, 0.09),
     "card": (card, 0.09),
-    "sign": (sign, 0.20),
+    "sign": (sign, 0.24),
     "scattered": (scattered, 0.08),
     "single": (single, 0.06),
     "blank": (blank, 0.08),

@@ -395,8 +395,8 @@ class LineSynth:
 
 
 def _arc(bow: float, layer: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Shift the columns of ``[h, w]`` along a parabola, ``bow`` pixels from its vertex to its ends; below zero the middle
-    stands higher."""
+    """Shift the columns of ``[h, w]`` along a parabola, ``bow`` pixels from its vertex to its ends; below zero the
+    middle stands higher."""
     h, w = layer.shape
     x = np.arange(w, dtype=np.float32)
     dy = bow * (4 * (x / max(w - 1, 1) - 0.5) ** 2 - 0.33)
