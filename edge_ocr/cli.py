@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edge_ocr import __version__, cli_live, cli_redact, cli_scan
+from edge_ocr import __version__, cli_formats, cli_live, cli_redact, cli_scan
 from edge_ocr.errors import EdgeOcrError, ImageError, InputError
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ examples:
   edge-ocr read scans/ --json > scans.jsonl        a JSON object a picture, a picture a line
   edge-ocr read 'photos/*.jpg' --draw out/         also out/<name>.png: the boxes, and the text beside
   edge-ocr read card.png --lang ko --threads 2
+  edge-ocr read scans/ --format pdf --out scans.pdf       a page a picture, its text can be searched and copied
+  edge-ocr read scans/ --format alto --out alto/          alto/<name>.xml for each picture
 
 JSON: {"image", "width", "height", "words": [{"quad": [[x, y] x 4], "text", "confidence", "language",
   "characters": [{"text", "confidence"}]}], "lines": [{"quad", "text", "confidence", "words": [index]}],
@@ -99,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_common(read)
     _add_recognition(read)
     cli_redact.add_mask(read)
+    cli_formats.add_arguments(read)
     read.set_defaults(act=_read)
 
     detect = commands.add_parser(
@@ -241,7 +244,14 @@ def _detect(options: argparse.Namespace) -> int:
 
 
 def _live(options: argparse.Namespace) -> int:
-    return cli_live.live(_make_ocr(options, languages=options.lang), options)
+    if options.scan == "text":
+        return cli_live.live(_make_ocr(options, languages=options.lang), options)
+    from edge_ocr.image import opencv
+
+    opencv()
+    from edge_ocr.scanners.live import scan_reader
+
+    return cli_live.live(scan_reader(options.scan, threads=options.threads, models_dir=options.models), options)
 
 
 def _make_ocr(options: argparse.Namespace, **settings: Any) -> OCR:
@@ -262,8 +272,9 @@ def _each(options: argparse.Namespace, work: Any) -> int:
     if options.draw is not None:
         _make_folder(options.draw)
     failures = 0
-    with _progress(len(pictures)) as (advance, quiet):
+    with cli_formats.output(options, len(pictures)) as put, _progress(len(pictures)) as (advance, quiet):
         for picture, drawing in zip(pictures, names, strict=True):
+            image = None
             try:
                 if picture.error:
                     raise ImageError(picture.error)
@@ -274,24 +285,14 @@ def _each(options: argparse.Namespace, work: Any) -> int:
             except (ImageError, MemoryError) as error:
                 failures += 1
                 message = str(error) or "not enough memory"
-                result, text = {"error": message}, ""
+                result, text, found = {"error": message}, "", None
                 with quiet():
                     _say(message)
             with quiet():
-                _print(options, picture, result, text, len(pictures))
+                # what is masked must not be seen in a copy either
+                put(picture.name, result, text, found.image if isinstance(found, cli_redact.Redacted) else image)
             advance()
     return 1 if failures else 0
-
-
-def _print(options: argparse.Namespace, picture: _Picture, result: dict[str, Any], text: str, count: int) -> None:
-    if options.json:
-        # a file name that is not UTF-8 would make the line something that is no JSON
-        name = picture.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        print(json.dumps({"image": name, **result}, ensure_ascii=False), flush=True)
-    elif "error" not in result:
-        if count > 1:
-            print(f"== {picture.name}")
-        print(text, flush=True)
 
 
 def _pictures(arguments: Sequence[str]) -> Iterator[_Picture]:

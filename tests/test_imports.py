@@ -20,10 +20,11 @@ LEVELS = [
     {"image", "preprocess", "engine", "models", "views", "constrain"},
     {"detect", "crop", "recognize", "layout", "orient", "stacks"},
     {"reader"},
-    {"capture", "quality", "track", "vote", "scanners", "redact", "draw"},
+    {"capture", "quality", "track", "vote", "scanners", "redact", "draw", "formats"},
     {"stream"},
-    {"cli_live", "cli_redact", "cli_scan"},
-    {"cli", "serve", "bulk"},
+    {"bulk"},
+    {"cli_bulk", "cli_formats", "cli_live", "cli_redact", "cli_scan"},
+    {"cli", "serve"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 
@@ -33,6 +34,9 @@ OUTSIDE = {
     "cv2": set(LEVEL) - {"errors", "types", "manifest", "models", "ctc", "constrain"},
     "onnxruntime": {"engine"},
     "tqdm": {"cli", "bulk"},
+    "pypdf": {"formats"},
+    "pyarrow": {"bulk"},
+    "ray": {"bulk"},
 }
 
 
