@@ -10,11 +10,13 @@ LOWEST_PYTHON ?= $(shell for p in python3.10 python3.11 python3.12; do $$p -c ''
 # What each environment holds beside the runtime (a variable, because $(call) splits at commas).
 FOR_TEST = '$(TORCH)' -e '.[dev,train,export]'
 
+FOR_FORMATS = -e . lxml hocr-spec==0.2.0 alto-tools==0.1.0 setuptools
+
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find edge_ocr -type f ! -name '*.pyc') pyproject.toml README.md LICENSE
 NO_TORCH = --ignore-glob='*/test_training_*.py' --ignore-glob='*/test_export_*.py'
 
-.PHONY: help demo test check test-runtime test-lowest test-own-opencv wheel clean python
+.PHONY: help demo test check test-runtime test-lowest test-own-opencv check-formats wheel clean python
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +26,7 @@ help:
 	@echo "make test-runtime     the tests that need no torch, in .venv-runtime"
 	@echo "make test-lowest      those with the oldest supported numpy, onnxruntime and OpenCV, in .venv-lowest"
 	@echo "make test-own-opencv  install beside an OpenCV that pip does not know, and see that it stays as it is"
+	@echo "make check-formats    hOCR and ALTO against their own validators and schema, in .venv-formats"
 	@echo "make wheel            build dist/*.whl and list what is in it"
 	@echo "make clean            remove all of these environments and builds"
 
@@ -95,6 +98,20 @@ test-own-opencv: wheel
 	cd .venv-own-opencv && bin/edge-ocr read ../demo/sample.jpg
 	@echo "The OpenCV that was there is still the one in use: $$(.venv-own-opencv/bin/python -c 'import cv2; print(cv2.__version__)')"
 
+.venv-formats/made: pyproject.toml Makefile | python
+	$(call environment,.venv-formats,$(PYTHON),$(FOR_FORMATS))
+
+# Readers of hOCR and ALTO that are not ours. ALTO's schema comes with the source of kraken, which tests with it too.
+check-formats: .venv-formats/made
+	rm -rf build/formats && mkdir -p build/formats
+	.venv-formats/bin/python -m pip download --quiet --no-deps --no-binary kraken --dest build/formats kraken==5.2.9
+	tar -xzf build/formats/kraken-5.2.9.tar.gz -C build/formats --strip-components=3 --wildcards '*/alto-4-3.xsd' '*/xlink.xsd'
+	for f in hocr alto; do .venv-formats/bin/edge-ocr read demo/sample.jpg --format $$f --out build/formats/sample.$$f; done
+	.venv-formats/bin/python -W ignore -m hocr_spec.cli build/formats/sample.hocr
+	.venv-formats/bin/python -c "from lxml.etree import parse, XMLSchema; \
+	  XMLSchema(parse('build/formats/alto-4-3.xsd')).assertValid(parse('build/formats/sample.alto')); print('ALTO 4.3: valid')"
+	.venv-formats/bin/python -m alto_tools.alto_tools --text build/formats/sample.alto
+
 wheel: .venv-runtime/made
 	rm -rf build dist
 	.venv-runtime/bin/python -m build --wheel
@@ -102,4 +119,4 @@ wheel: .venv-runtime/made
 	@ls -l dist
 
 clean:
-	rm -rf .venv .venv-demo .venv-runtime .venv-lowest .venv-own-opencv build dist demo/out .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-demo .venv-runtime .venv-lowest .venv-own-opencv .venv-formats build dist demo/out .mypy_cache .ruff_cache .pytest_cache

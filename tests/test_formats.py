@@ -228,7 +228,8 @@ def test_alto_of_a_blank_picture() -> None:
 def test_pdf_text_can_be_copied(page: Page) -> None:
     content = pdf_of((page, picture()))
     chrome = pypdfium2.PdfDocument(content)[0].get_textpage().get_text_range()
-    assert [" ".join(line.split()) for line in chrome.splitlines()] == TEXTS
+    assert " ".join(chrome.split()) == " ".join(TEXTS)
+    assert [" ".join(line.split()) for line in chrome.splitlines()][:3] == TEXTS[:3]  # it breaks tilted lines
     extracted = pypdf.PdfReader(io.BytesIO(content)).pages[0].extract_text()
     for text in TEXTS:
         assert text in " ".join(extracted.split())
