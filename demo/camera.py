@@ -16,7 +16,7 @@ from typing import Any
 
 import cv2
 
-from edge_ocr import OCR, Capture, CaptureError, EdgeOcrError, Seen, Stream, overlay, window_problem
+from edge_ocr import OCR, Capture, CaptureError, EdgeOcrError, Seen, Stream, overlay, scan_reader, window_problem
 
 CLIP = Path(__file__).resolve().parent / "clip.mp4"
 TITLE = "edge_ocr (q quits)"
@@ -25,6 +25,7 @@ TITLE = "edge_ocr (q quits)"
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", default="0", help="camera number, file, address, gst:…, jetson-csi, or demo")
+    parser.add_argument("--scan", choices=("text", "plate", "idcard", "mrz"), default="text", help="what to read")
     parser.add_argument("--lang", default="ko,en", metavar="L,L")
     parser.add_argument("--threads", type=int, default=2, metavar="N")
     parser.add_argument("--models", metavar="DIR", help="folder of models instead of those that come along")
@@ -56,7 +57,9 @@ def run(options: argparse.Namespace) -> int:
     # A window shows a file at its own pace; without one every frame is read.
     live = None if options.headless else True
     with Capture(source, rotation=options.rotate, mirror=options.mirror, live=live) as camera:
-        ocr = OCR(tuple(options.lang.split(",")), threads=options.threads, models_dir=options.models)
+        use = {"threads": options.threads, "models_dir": options.models}
+        text = options.scan == "text"
+        ocr = OCR(tuple(options.lang.split(",")), **use) if text else scan_reader(options.scan, **use)
         ocr.warm_up()
         stream = Stream(ocr, camera, min_height=options.min_height)
         view, last = View(options), time.perf_counter()

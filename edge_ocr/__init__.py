@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from edge_ocr.models import list_models
     from edge_ocr.quality import Hint, Quality
     from edge_ocr.reader import OCR
+    from edge_ocr.scanners.live import scan_reader
     from edge_ocr.stream import Event, Seen, Stream, Track
     from edge_ocr.types import Crop, Frame, Point, Quad, Reading, Region, TextCharacter, TextLine, TextWord
 
@@ -69,6 +70,7 @@ __all__ = [
     "load_image",
     "load_manifest",
     "overlay",
+    "scan_reader",
     "window_problem",
 ]
 
@@ -88,6 +90,7 @@ _HOME = {
     "load_image": "image",
     "load_manifest": "manifest",
     "overlay": "draw",
+    "scan_reader": "scanners.live",
     "window_problem": "capture",
 }
 
@@ -97,7 +100,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    if _HOME.get(name) in ("capture", "draw", "quality", "reader", "stream"):
+    if _HOME.get(name) in ("capture", "draw", "quality", "reader", "scanners.live", "stream"):
         # their modules import cv2 as they load; a missing one is better told by this
         importlib.import_module(f"{__name__}.image").opencv()
     home = _HOME.get(name) or ("errors" if name.endswith("Error") or name == "ModelNotFound" else "types")

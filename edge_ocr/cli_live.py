@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edge_ocr.reader import OCR
+    from edge_ocr.scanners.live import ScanReader
     from edge_ocr.stream import Event
 
 __all__ = ["DESCRIPTION", "EXAMPLES", "add_arguments", "live"]
@@ -22,11 +23,14 @@ examples:
   edge-ocr live rtsp://camera.local/stream --rotate 90 --roi 0,200,1280,720
   edge-ocr live 'gst:v4l2src device=/dev/video0 ! jpegdec'
   edge-ocr live jetson-csi --min-height 12 --max-frames 600
+  edge-ocr live dashcam.mp4 --scan plate --json    number plates alone, voted on under their grammar
+  edge-ocr live 0 --scan mrz --mask                a passport held into the camera, told when its check digits hold
 
 JSON: {"event", "track", "frame", "ms", "text", "confidence", "quad": [[x, y] x 4], "hints": [{"kind", "value",
   "sentence"}]}. "event" is appeared, updated, stable or lost; "track" numbers texts, "frame" the frames that were
-  looked at; "ms" is the frame's time since the first one. Cameras and streams drop frames rather than fall behind;
-  files are read whole unless --realtime. How many frames there were goes to standard error.
+  looked at; "ms" is the frame's time since the first one. With --scan mrz or idcard the text has several lines.
+  Cameras and streams drop frames rather than fall behind; files are read whole unless --realtime. How many frames
+  there were goes to standard error.
 
 exit status: 0 the source ended, 2 it could not be opened or was lost, 130 interrupted
 """
@@ -37,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="camera number, video, picture, folder, glob, rtsp:// or "
                         "http:// address, gst:PIPELINE, jetson-csi[:N]")
     parser.add_argument("--json", action="store_true", help="print a JSON object a line, one for each event")
+    parser.add_argument("--scan", choices=("text", "plate", "idcard", "mrz"), default="text",
+                        help="what to read: any text (default), number plates, identity papers, machine-readable zones")
+    parser.add_argument("--mask", action="store_true", help="mask identity numbers in what is printed")
     parser.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), default=0, metavar="DEGREES",
                         help="turn frames clockwise by 90, 180 or 270")
     parser.add_argument("--mirror", action="store_true", help="swap left and right")
@@ -64,7 +71,7 @@ def _box(text: str) -> tuple[float, ...]:
     return x0, y0, x1, y1
 
 
-def live(ocr: OCR, options: argparse.Namespace) -> int:
+def live(ocr: OCR | ScanReader, options: argparse.Namespace) -> int:
     """Prints the events of a source, and returns the exit status."""
     from edge_ocr.capture import Capture
     from edge_ocr.stream import Stream
@@ -83,20 +90,27 @@ def live(ocr: OCR, options: argparse.Namespace) -> int:
         for seen in stream.frames():
             frames, seconds = seen.frame + 1, seen.seconds
             for event in seen.events:
-                _tell(event, options.json)
+                _tell(event, options)
             if options.max_frames is not None and frames >= options.max_frames:
                 break
         for event in stream.close():
-            _tell(event, options.json)
+            _tell(event, options)
     again = f", found again {source.reconnects} times" if source.reconnects else ""
     print(f"edge-ocr: {frames} frames of {seconds:.1f} s, {source.dropped} dropped{again}", file=sys.stderr)
     return 0
 
 
-def _tell(event: Event, as_json: bool) -> None:
-    if as_json:
+def _tell(event: Event, options: argparse.Namespace) -> None:
+    if options.mask:
+        from dataclasses import replace
+
+        from edge_ocr.redact import mask_text
+
+        event = replace(event, text=mask_text(event.text))
+    if options.json:
         print(json.dumps(event.to_dict(), ensure_ascii=False), flush=True)
         return
     hint = f"  [{event.hints[0].sentence}]" if event.hints else ""
-    print(f"{event.ms / 1000:8.2f}  {event.event:8}  #{event.track:<4} {event.text}  ({event.confidence:.2f}){hint}",
+    text = event.text.replace("\n", "\n" + " " * 27)
+    print(f"{event.ms / 1000:8.2f}  {event.event:8}  #{event.track:<4} {text}  ({event.confidence:.2f}){hint}",
           flush=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -175,7 +175,8 @@ class _Text:
 
 
 class Reader(Protocol):
-    """What a stream needs of an ``OCR``."""
+    """What a stream needs of an ``OCR``. One that has ``accepts(text) -> bool`` too, as scanners do, says which texts
+    may be told."""
 
     @property
     def quality(self) -> QualityLimits | None: ...
@@ -231,6 +232,7 @@ class Stream:
         self.lost_after = float(lost_after)
         self.language = language
         self._ocr = ocr
+        self._accepts: Callable[[str], bool] = getattr(ocr, "accepts", lambda _: True)
         self._limits = ocr.quality
         self._flow = Flow()
         self._scene: Scene | None = None
@@ -529,7 +531,7 @@ class Stream:
         if not text.votes.result.readings:
             text.begun = self._now
         said = text.votes.add(word, fitness**2)
-        if not said.text or said.confidence < self.min_confidence:
+        if not said.text or said.confidence < self.min_confidence or not self._accepts(said.text):
             return []
         if not text.told:
             if text.cut and self._now - text.since < self.lost_after:
