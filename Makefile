@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0
 LOWEST_PYTHON ?= $(shell for p in python3.10 python3.11 python3.12; do $$p -c '' 2>/dev/null && echo $$p && break; done)
 
 # What each environment holds beside the runtime (a variable, because $(call) splits at commas).
-FOR_TEST = '$(TORCH)' -e '.[dev,train,export]'
+FOR_TEST = '$(TORCH)' -e '.[dev,train,export,serve]'
 
 FOR_FORMATS = -e . lxml hocr-spec==0.2.0 alto-tools==0.1.0 setuptools
 

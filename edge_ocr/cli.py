@@ -1,4 +1,4 @@
-"""The command line: ``edge-ocr read | detect | scan | redact | live | models``.
+"""The command line: ``edge-ocr read | detect | scan | redact | live | serve | models``.
 
 Results go to standard output, everything else to standard error. Exit status: 0 all pictures were read, 1 some could
 not be, 2 nothing could be started (wrong usage, a missing model or engine), 130 interrupted.
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edge_ocr import __version__, cli_formats, cli_live, cli_redact, cli_scan
+from edge_ocr import __version__, cli_formats, cli_live, cli_redact, cli_scan, cli_serve
 from edge_ocr.errors import EdgeOcrError, ImageError, InputError
 
 if TYPE_CHECKING:
@@ -140,6 +140,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_engine(live)
     live.set_defaults(act=_live)
 
+    serve = commands.add_parser(
+        "serve", help="serve all of this over HTTP", description=cli_serve.DESCRIPTION,
+        epilog=cli_serve.EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    cli_serve.add_arguments(serve)
+    _add_recognition(serve)
+    _add_models(serve)
+    serve.set_defaults(act=_serve)
+
     models = commands.add_parser(
         "models", help="list the models that are installed, and verify their files",
         description="Lists the models that are installed, after checking size and sha256 of every file.",
@@ -252,6 +261,13 @@ def _live(options: argparse.Namespace) -> int:
     from edge_ocr.scanners.live import scan_reader
 
     return cli_live.live(scan_reader(options.scan, threads=options.threads, models_dir=options.models), options)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from edge_ocr.image import opencv
+
+    opencv()  # says in full what is wrong with it, where importing the server would not
+    return cli_serve.serve(options)
 
 
 def _make_ocr(options: argparse.Namespace, **settings: Any) -> OCR:

@@ -22,9 +22,9 @@ LEVELS = [
     {"reader"},
     {"capture", "quality", "track", "vote", "scanners", "redact", "draw", "formats"},
     {"stream"},
-    {"bulk"},
-    {"cli_bulk", "cli_formats", "cli_live", "cli_redact", "cli_scan"},
-    {"cli", "serve"},
+    {"bulk", "serve"},
+    {"cli_bulk", "cli_formats", "cli_live", "cli_redact", "cli_scan", "cli_serve"},
+    {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 
@@ -37,6 +37,11 @@ OUTSIDE = {
     "pypdf": {"formats"},
     "pyarrow": {"bulk"},
     "ray": {"bulk"},
+    "fastapi": {"serve"},
+    "pydantic": {"serve"},
+    "python_multipart": {"serve"},
+    "starlette": {"serve"},
+    "uvicorn": {"serve"},
 }
 
 

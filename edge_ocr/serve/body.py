@@ -1,0 +1,219 @@
+"""A request's body: read within limits, held in memory only, and the pictures in it.
+
+Multipart bodies are taken apart here: the usual parsers put larger parts into files on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect, Request
+
+from edge_ocr.serve.refusal import Refusal, busy
+
+__all__ = ["Budget", "Form", "parse_form", "parse_json", "pictures", "read_body"]
+
+_MAX_PARTS = 256
+_MAX_PART_HEADER = 8192
+_DATA = "data:"
+
+
+class Budget:
+    """How many bytes may be held at a time."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self.held = 0
+
+    def take(self, count: int) -> None:
+        """Raises Refusal (503) where there is no room now, and (413) where there never is."""
+        with self._lock:
+            if count > self._most:
+                raise Refusal(413, "too_large", "this is more than the server may hold; send a smaller picture")
+            if self.held + count > self._most:
+                raise busy(1, "too many large pictures at a time")
+            self.held += count
+
+    def give_back(self, count: int) -> None:
+        with self._lock:
+            self.held -= count
+
+
+@dataclass
+class Form:
+    """A multipart body: the contents of its parts by their names, in their order."""
+
+    parts: dict[str, list[bytes]] = field(default_factory=dict)
+
+
+async def read_body(request: Request, *, most: int, seconds: float, held: list[int], budget: Budget) -> bytes:
+    """The whole body. What it takes of ``budget`` is added to ``held``, also where this raises: Refusal for a body
+    above ``most`` bytes (413), one that has not come after ``seconds`` (408) or a caller that left (499)."""
+    told = request.headers.get("content-length", "")
+    if told.isdecimal() and int(told) > most:
+        raise _too_large(most)
+    parts: list[bytes] = []
+    size = 0
+
+    async def read() -> None:
+        nonlocal size
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > most:
+                raise _too_large(most)
+            budget.take(2 * len(chunk))  # once in pieces, once as a whole, or decoded
+            held.append(2 * len(chunk))
+            parts.append(chunk)
+
+    try:
+        await asyncio.wait_for(read(), seconds)
+    except asyncio.TimeoutError:
+        raise Refusal(408, "too_slow", f"the body did not arrive within {seconds:g} s", _CLOSE) from None
+    except ClientDisconnect:
+        raise Refusal(499, "left", "the caller left") from None
+    return b"".join(parts)
+
+
+_CLOSE = {"Connection": "close"}
+
+
+def _too_large(most: int) -> Refusal:
+    limit = f"{most / (1 << 20):g} MiB" if most >= 1 << 20 else f"{most} bytes"
+    return Refusal(413, "too_large", f"the body may have {limit}; send a smaller picture", _CLOSE)
+
+
+def parse_form(content_type: str, body: bytes) -> Form:
+    """A multipart/form-data body. Raises Refusal (400)."""
+    _, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise Refusal(400, "bad_form", "Content-Type: multipart/form-data lacks its boundary")
+    form = Form()
+    headers: dict[bytes, bytes] = {}
+    name, value = bytearray(), bytearray()
+    content: list[bytes] = []
+    count = 0
+    ended = False
+
+    def begin() -> None:
+        nonlocal count
+        count += 1
+        if count > _MAX_PARTS:
+            raise Refusal(400, "bad_form", f"the form has more than {_MAX_PARTS} parts")
+        headers.clear()
+        content.clear()
+
+    def extend(target: bytearray, data: bytes, start: int, end: int) -> None:
+        target += data[start:end]
+        if len(target) > _MAX_PART_HEADER:
+            raise Refusal(400, "bad_form", "a part of the form has an absurdly long header")
+
+    def header() -> None:
+        if len(headers) >= 16:
+            raise Refusal(400, "bad_form", "a part of the form has too many headers")
+        headers[bytes(name).lower()] = bytes(value)
+        name.clear()
+        value.clear()
+
+    def end_part() -> None:
+        _, given = parse_options_header(headers.get(b"content-disposition", b""))
+        key = given.get(b"name", b"").decode("utf-8", "replace")
+        form.parts.setdefault(key, []).append(b"".join(content))
+        content.clear()
+
+    def end_form() -> None:
+        nonlocal ended
+        ended = True
+
+    try:
+        parser = MultipartParser(boundary, {
+            "on_part_begin": begin,
+            "on_part_data": lambda data, start, end: content.append(data[start:end]),
+            "on_part_end": end_part,
+            "on_header_field": lambda data, start, end: extend(name, data, start, end),
+            "on_header_value": lambda data, start, end: extend(value, data, start, end),
+            "on_header_end": header,
+            "on_end": end_form,
+        })  # fmt: skip
+        parser.write(body)
+        parser.finalize()
+    except (MultipartParseError, ValueError) as error:
+        raise Refusal(400, "bad_form", "the body is not a multipart form, or not with this boundary") from error
+    if not ended:
+        raise Refusal(400, "bad_form", "the multipart form is cut off")
+    return form
+
+
+def parse_json(body: bytes, keys: Sequence[str]) -> dict[str, Any]:
+    """A JSON object that has no other keys than ``keys``. Raises Refusal (400, 422)."""
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, "bad_json", "the body is not JSON") from error
+    if not isinstance(data, dict):
+        raise Refusal(422, "bad_field", f"expected a JSON object with {', '.join(keys)}")
+    for key in data:
+        if key not in keys:
+            raise Refusal(422, "bad_field", f"there is a field that is not known; known are {', '.join(keys)}")
+    return data
+
+
+def pictures(body: bytes, content_type: str, *, key: str, most: int) -> list[bytes]:
+    """The pictures of a request: the parts ``key`` of a form, or base64 in JSON under ``key``; where more than one may
+    come, a list of these under ``key + "s"`` as well. Raises Refusal."""
+    kind = content_type.partition(";")[0].strip().lower()
+    several = f"{key}s"
+    if kind == "multipart/form-data":
+        form = parse_form(content_type, body)
+        unknown = [name for name in form.parts if name != key]
+        if unknown:
+            raise Refusal(422, "bad_field", f"the form has a field that is not known; known is {key}")
+        found = form.parts.get(key, [])
+    elif kind == "application/json":
+        data = parse_json(body, (key,) if most == 1 else (key, several))
+        texts = data.get(several, []) if most > 1 else []
+        if key in data:
+            texts = [data[key]] if several not in data else None
+        if not isinstance(texts, list):
+            raise Refusal(422, "bad_field", f"expected either {key} or a list of {several}")
+        found = [from_base64(text, key) for text in texts[: most + 1]]
+    else:
+        raise Refusal(415, "bad_type", "send multipart/form-data, or application/json with base64")
+    if not found:
+        raise Refusal(422, "bad_field", f"the field {key} is missing")
+    if len(found) > most:
+        raise Refusal(422, "bad_field", f"at most {most} of the field {key} are taken")
+    return found
+
+
+def from_base64(text: object, key: str) -> bytes:
+    """The bytes of base64, with or without ``data:image/...;base64,`` before it. Raises Refusal (422)."""
+    if not isinstance(text, str):
+        raise Refusal(422, "bad_field", f"{key}: expected base64 in a string")
+    if text.startswith(_DATA):
+        text = text.partition(",")[2]
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Refusal(422, "bad_field", f"{key}: this is not base64") from error
+
+
+def text_field(form: Mapping[str, list[bytes]], key: str) -> str:
+    """A part of a form as text. Raises Refusal (422)."""
+    values = form.get(key, [])
+    if len(values) != 1:
+        raise Refusal(422, "bad_field", f"expected the field {key} once")
+    try:
+        return values[0].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refusal(422, "bad_field", f"{key}: this is not UTF-8") from error
