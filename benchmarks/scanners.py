@@ -1,80 +1,181 @@
 """Drawn plates and machine-readable zones, read with the shipped recognizers.
 
-    python -m benchmarks.scanners [plate] [mrz] [--ingredients DIR] [--count N]
+    python -m benchmarks.scanners [plate] [mrz] [--ingredients DIR] [--count N] [--whole] [--out FILE] [--markdown]
 
-Every kind of plate, and every layout of zone, is drawn anew with faces and seeds that no training has seen, and worn as
-cameras wear it; what is measured is reading, not finding. One JSON object on standard output: for plates the share read
-right by kind; for zones the shares accepted, and wrong in a protected field although accepted, by layout.
+Every kind of plate, and every layout of zone, is drawn anew with faces, road frames and seeds that no training has
+seen, and worn as cameras wear it; what nobody could read is drawn again (``training/synth/legible.py``). As a rule the
+lines are cut out already, so what is measured is reading. With ``--whole`` they stand in whole pictures, and the
+scanner has to find them too. The default count of 120 plates of each of 17 kinds makes 2,040, 400 zones of each of 5
+layouts 2,000.
+
+For plates: the share whose whole text is right, and without the grammar of plates (of cut ones); with ``--whole`` also
+how many readings there were beside the right ones. For zones: the share accepted, and of these the ones with a wrong
+field that check digits protect. With ``--out`` the figures are kept as they come, and a later call with the same
+settings and weights goes on where an earlier one stopped. One JSON object on standard output, or a table.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
 from edge_ocr.engine import OnnxEngine
+from edge_ocr.models import RecognizerModel
 from edge_ocr.recognize import Recognizer
 from edge_ocr.scanners import mrz, plate
 from edge_ocr.scanners.lines import find_first
 from training.synth.mrz import FORMATS, MrzSynth, document
 from training.synth.plate import KINDS, SILENT, PlateSynth
+from training.synth.scan_scenes import document_picture, road_picture
 
-__all__ = ["main", "measure_plates", "measure_zones"]
+__all__ = ["Tally", "main", "plate_part", "table", "zone_part"]
 
-PROTECTED = ("number", "birth", "expiry")
-
-
-def measure_plates(recognizer: Recognizer, synth: PlateSynth, *, count: int, seed: int) -> dict[str, Any]:
-    """Share of ``count`` plates of each kind whose whole text is right, with the grammar and without."""
-    out: dict[str, Any] = {}
-    for number, kind in enumerate(k for k in KINDS if k not in SILENT):
-        rng = np.random.default_rng([seed, number])
-        right = plain = 0
-        for start in range(0, count, 32):
-            samples = [synth.sample(rng, kind) for _ in range(min(32, count - start))]
-            words = recognizer.recognize([s.image for s in samples], pattern=plate.grammar())
-            right += sum(w.text == s.text for w, s in zip(words, samples, strict=True))
-            plain += sum(w.plain == s.text for w, s in zip(words, samples, strict=True))
-        out[kind] = {"plates": count, "right": round(right / count, 4), "plain": round(plain / count, 4)}
-    return out
+PROTECTED = ("number", "birth", "expiry", "optional")
+CHUNK = 20
+Rng = np.random.Generator
+Part = Callable[[Rng, str, int], dict[str, int]]
 
 
-def measure_zones(recognizer: Recognizer, synth: MrzSynth, *, count: int, seed: int) -> dict[str, Any]:
-    """Of ``count`` zones of each layout: the share accepted, how many of these have a wrong protected field, and the
-    share of lines that are right from end to end."""
+class Tally:
+    """Counts by kind, taken in chunks with seeds of their own, and kept in a file if one is given."""
+
+    def __init__(self, settings: dict[str, Any], path: Path | None) -> None:
+        self.settings, self.path = settings, path
+        self.parts: dict[str, dict[str, Any]] = {}
+        if path is not None and path.is_file():
+            before = json.loads(path.read_text(encoding="utf-8"))
+            if before.get("settings") == settings:
+                self.parts = before["parts"]
+            else:
+                print(f"{path}: other settings or weights, measured anew", file=sys.stderr)
+
+    def run(self, what: str, kinds: list[str], count: int, seed: int, part: Part) -> None:
+        with tqdm(total=len(kinds) * count, unit=what, desc=what, disable=None) as bar:
+            for number, kind in enumerate(kinds):
+                mine = self.parts.setdefault(f"{what}/{kind}", {"count": 0})
+                bar.update(min(mine["count"], count))
+                while mine["count"] < count:
+                    n = min(CHUNK, count - mine["count"])
+                    rng = np.random.default_rng([seed, number, mine["count"] // CHUNK])
+                    for key, value in part(rng, kind, n).items():
+                        mine[key] = mine.get(key, 0) + value
+                    mine["count"] += n
+                    self._keep()
+                    bar.update(n)
+
+    def _keep(self) -> None:
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.path.with_suffix(".part")
+        fresh.write_text(json.dumps({"settings": self.settings, "parts": self.parts}, indent=1), encoding="utf-8")
+        fresh.replace(self.path)
+
+
+def plate_part(recognizer: Recognizer, scanner: plate.Scanner | None, synth: PlateSynth) -> Part:
+    """Reads plates of a kind: cut out with the recognizer, or with ``scanner`` in whole pictures."""
+
+    def cut(rng: Rng, kind: str, n: int) -> dict[str, int]:
+        samples = [synth.sample(rng, kind) for _ in range(n)]
+        words = recognizer.recognize([s.image for s in samples], pattern=plate.grammar())
+        pairs = list(zip(words, [s.text for s in samples], strict=True))
+        return {"right": sum(w.text == t for w, t in pairs), "plain": sum(w.plain == t for w, t in pairs)}
+
+    def whole(rng: Rng, kind: str, n: int) -> dict[str, int]:
+        assert scanner is not None
+        right = extra = 0
+        for _ in range(n):
+            picture, text = road_picture(synth, rng, kind)
+            found = [p.text for p in scanner.scan(picture)]
+            right += text in found
+            extra += len(found) - (text in found)
+        return {"right": right, "extra": extra}
+
+    return cut if scanner is None else whole
+
+
+def zone_part(recognizer: Recognizer, scanner: mrz.Scanner | None, synth: MrzSynth) -> Part:
+    """Reads zones of a layout: lines cut out with the recognizer, or with ``scanner`` in whole pictures."""
     synth.max_width = 2400
-    out: dict[str, Any] = {}
-    for number, name in enumerate(FORMATS):
-        rng = np.random.default_rng([seed, number])
-        accepted = wrong = whole = 0
-        for _ in range(count):
-            lines = document(rng, name)
-            crops = []
-            for k, line in enumerate(lines):
-                near = [lines[i] if 0 <= i < len(lines) else "" for i in (k - 1, k + 1)]
-                image = None
-                while image is None:
-                    image = synth.line(rng, line, near)
-                crops.append(image)
-            read = mrz.choose(mrz.LAYOUTS[name], recognizer.log_probs(crops))
-            if read is None:
-                continue
-            _, got, clear = read
-            text, truth = mrz.parse(got), mrz.parse(lines)
-            whole += sum(a == b for a, b in zip(got, lines, strict=True))
-            if text is None or truth is None or not (text.accepted and clear):
-                continue
-            accepted += 1
-            wrong += any(text.fields[k] != truth.fields[k] for k in PROTECTED)
-        out[name] = {
-            "zones": count, "accepted": round(accepted / count, 4), "wrong_of_accepted": wrong,
-            "lines_right": round(whole / (count * len(mrz.LAYOUTS[name].lines)), 4),
+
+    def judged(lines: tuple[str, ...], read: tuple[str, ...], accepted: bool) -> dict[str, int]:
+        text, truth = mrz.parse(read), mrz.parse(lines)
+        assert truth is not None
+        wrong = accepted and (text is None or any(text.fields.get(k) != truth.fields.get(k) for k in PROTECTED))
+        return {
+            "accepted": int(accepted), "wrong": int(wrong), "lines": len(lines),
+            "lines_right": sum(a == b for a, b in zip(read, lines, strict=False)),
         }
+
+    def cut(rng: Rng, kind: str) -> dict[str, int]:
+        lines = document(rng, kind)
+        crops = []
+        for k, line in enumerate(lines):
+            near = [lines[i] if 0 <= i < len(lines) else "" for i in (k - 1, k + 1)]
+            image = None
+            while image is None:
+                image = synth.line(rng, line, near)
+            crops.append(image)
+        read = mrz.choose(mrz.LAYOUTS[kind], recognizer.log_probs(crops))
+        if read is None:
+            return {"lines": len(lines)}
+        _, got, clear = read
+        text = mrz.parse(got)
+        return judged(lines, got, text is not None and text.accepted and clear)
+
+    def whole(rng: Rng, kind: str) -> dict[str, int]:
+        assert scanner is not None
+        lines = document(rng, kind)
+        found = scanner.scan(document_picture(synth, rng, lines))
+        if not found:
+            return {"lines": len(lines), "missed": 1}
+        return judged(lines, found[0].lines, found[0].accepted)
+
+    def part(rng: Rng, kind: str, n: int) -> dict[str, int]:
+        out: dict[str, int] = {}
+        for _ in range(n):
+            for key, value in (cut if scanner is None else whole)(rng, kind).items():
+                out[key] = out.get(key, 0) + value
+        return out
+
+    return part
+
+
+def shares(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Counts as shares: of plates or zones, lines of lines, wrong ones as a count."""
+    out: dict[str, Any] = {}
+    for name, part in parts.items():
+        what, kind = name.split("/")
+        row = {"count": part["count"]}
+        for key, value in part.items():
+            if key in ("right", "plain", "extra", "accepted", "missed"):
+                row[key] = round(value / part["count"], 4)
+            elif key == "lines_right":
+                row[key] = round(value / part["lines"], 4)
+            elif key == "wrong":
+                row["wrong_of_accepted"] = value
+        out.setdefault(what, {})[kind] = row
     return out
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result as tables in Markdown."""
+    rows = []
+    for what, kinds in result.items():
+        order = ("count", "right", "plain", "extra", "accepted", "wrong_of_accepted", "lines_right", "missed")
+        keys = [k for k in order if any(k in row for row in kinds.values())]
+        rows += [f"| {what} | " + " | ".join(keys) + " |", "|---" * (len(keys) + 1) + "|"]
+        rows += [f"| {kind} | " + " | ".join(str(row.get(k, 0)) for k in keys) + " |" for kind, row in kinds.items()]
+        rows.append("")
+    return "\n".join(rows)
 
 
 def main() -> None:
@@ -82,24 +183,44 @@ def main() -> None:
     p.add_argument("what", nargs="*", metavar="WHAT", help="plate, mrz, or both (default)")
     p.add_argument("--ingredients", default="ingredients")
     p.add_argument("--models", type=str, help="folder of models instead of the package's")
-    p.add_argument("--count", type=int, default=200, help="of each kind or layout")
+    p.add_argument("--count", type=int, help="of each kind or layout (default: 120 plates, 400 zones)")
+    p.add_argument("--kinds", help="only these, with commas between them")
+    p.add_argument("--whole", action="store_true", help="in whole pictures, found by the scanner")
+    p.add_argument("--out", type=Path, metavar="FILE", help="keep the figures here, and go on from there")
+    p.add_argument("--markdown", action="store_true", help="print tables")
     p.add_argument("--seed", type=int, default=2026)
     p.add_argument("--threads", type=int, default=1)
     a = p.parse_args()
+    unknown = set(a.what) - {"plate", "mrz"}
+    if unknown:
+        p.error(f"expected plate or mrz, found {', '.join(sorted(unknown))}")
     cv2.setNumThreads(1)
+    what = a.what or ["plate", "mrz"]
+    models: dict[str, RecognizerModel] = {}
+    if "plate" in what:
+        models["plate"] = find_first(plate.MODELS, a.models)
+    if "mrz" in what:
+        models["mrz"] = find_first(mrz.MODELS, a.models)
+    weights = {k: next(iter(m.manifest.files.values())).sha256 for k, m in models.items()}
+    tally = Tally({"weights": weights, "whole": a.whole, "seed": a.seed}, a.out)
+    use = {"threads": a.threads, "models_dir": a.models}
 
-    def recognizer(names: tuple[str, ...]) -> Recognizer:
-        model = find_first(names, a.models)
-        return Recognizer(model.manifest, OnnxEngine(model.read(), threads=a.threads))
+    def recognizer(name: str) -> Recognizer:
+        return Recognizer(models[name].manifest, OnnxEngine(models[name].read(), threads=a.threads))
 
-    result: dict[str, Any] = {}
-    if not a.what or "plate" in a.what:
-        synth = PlateSynth.load(a.ingredients, reserved=True)
-        result["plate"] = measure_plates(recognizer(plate.MODELS), synth, count=a.count, seed=a.seed)
-    if not a.what or "mrz" in a.what:
+    def chosen(kinds: list[str]) -> list[str]:
+        return [k for k in kinds if not a.kinds or k in a.kinds.split(",")]
+
+    if "plate" in what:
+        plates = PlateSynth.load(a.ingredients, reserved=True)
+        part = plate_part(recognizer("plate"), plate.Scanner(**use) if a.whole else None, plates)
+        tally.run("plate", chosen([k for k in KINDS if k not in SILENT]), a.count or 120, a.seed, part)
+    if "mrz" in what:
         zones = MrzSynth.load(a.ingredients, reserved=True)
-        result["mrz"] = measure_zones(recognizer(mrz.MODELS), zones, count=a.count, seed=a.seed)
-    print(json.dumps(result, ensure_ascii=False, indent=1))
+        part = zone_part(recognizer("mrz"), mrz.Scanner(**use) if a.whole else None, zones)
+        tally.run("mrz", chosen(list(FORMATS)), a.count or 400, a.seed, part)
+    result = shares(tally.parts)
+    print(table(result) if a.markdown else json.dumps(result, ensure_ascii=False, indent=1))
 
 
 if __name__ == "__main__":

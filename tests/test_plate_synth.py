@@ -14,7 +14,8 @@ pytest.importorskip("PIL")
 from PIL import ImageFont
 
 from edge_ocr.scanners.plate import REGIONS, grammar, parse
-from training.synth.plate import KINDS, PAD, SCALE, SILENT, PlateSynth, _Art, legible
+from training.synth.legible import legible
+from training.synth.plate import KINDS, PAD, SCALE, SILENT, PlateSynth, _Art
 from training.synth.plate_other import OtherText
 
 CHARSETS = Path(__file__).parents[1] / "training" / "charsets"
@@ -151,6 +152,17 @@ def test_other_text_says_nothing() -> None:
     for _ in range(20):
         image = others.sample(rng)
         assert image.dtype == np.uint8 and image.ndim == 2 and np.ptp(image) > 40
+
+
+def test_a_picture_holds_the_plate_where_it_says(synth: PlateSynth) -> None:
+    rng = np.random.default_rng(6)
+    for kind in ("white7", "commercial2", "motorcycle"):
+        image, quads, text = synth.picture(rng, kind)
+        assert image.dtype == np.uint8 and image.ndim == 2 and grammar().matches(text)
+        for quad in quads:
+            assert quad.shape == (4, 2) and (quad >= 0).all() and (quad <= image.shape[::-1]).all()
+            (x0, y0), (x1, y1) = quad.min(0), quad.max(0)
+            assert np.ptp(image[round(y0) : round(y1), round(x0) : round(x1)]) > 20
 
 
 def test_equal_seeds_draw_equal_plates(synth: PlateSynth) -> None:

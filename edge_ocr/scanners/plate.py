@@ -487,9 +487,13 @@ def believable(plate: Plate) -> bool:
     of all, which is the grammar's doing where other text was read."""
     sure = [c.confidence for c in plate.characters]
     letters = [c.confidence for c in plate.characters if not c.text.isascii()]
+    return min(sure) >= _WEAKEST and min(letters) >= _LETTER and changes(plate) <= _CHANGES
+
+
+def changes(plate: Plate) -> int:
+    """Characters in which a plate's text differs from what was read without the grammar."""
     seen = re.sub(r"\s+", "", plate.plain)
-    near = min(_distance(seen, plate.text), _distance(seen, plate.text.replace("-", "")))
-    return min(sure) >= _WEAKEST and min(letters) >= _LETTER and near <= _CHANGES
+    return min(_distance(seen, plate.text), _distance(seen, plate.text.replace("-", "")))
 
 
 def _around(lines: Sequence[Line]) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from edge_ocr.preprocess import crop_to_line
 from edge_ocr.scanners.mrz import ALPHABET, check_digit
 from training.synth import degrade
 from training.synth.fonts import Face, Faces
+from training.synth.legible import legible
 from training.synth.line import Sample
 
 __all__ = ["FORMATS", "MrzSynth", "document"]
@@ -184,7 +185,8 @@ class MrzSynth:
                 np.maximum(view, mask[y0 - py : y1 - py, x0 - px : x1 - px], out=view)
 
     def line(self, rng: Rng, text: str, others: list[str]) -> NDArray[np.uint8] | None:
-        """A crop uint8 ``[32, w]`` of a line, with ``others`` above and below it; None where it came out too wide."""
+        """A crop uint8 ``[32, w]`` of a line, with ``others`` above and below it; None where it came out too wide, or
+        where nobody could read it."""
         hard = self.difficulty
         face = self.faces[int(rng.integers(len(self.faces)))]
         if self.alike and rng.random() < 0.15:
@@ -196,6 +198,7 @@ class MrzSynth:
         ink = np.zeros((h, w), np.uint8)
         base = pad + caps
         self._line(face, text, pitch, ink, pad, base)
+        own = ink.copy()
         rows, columns = np.flatnonzero(ink.max(1) > 60), np.flatnonzero(ink.max(0) > 60)
         box = (int(columns[0]), base - caps, int(columns[-1]) + 1, base)
         if len(rows):
@@ -226,12 +229,14 @@ class MrzSynth:
             return None
         target -= (left, top)
         image = self._print(rng, ink)
+        clean = source
         shrink = scale * 1.3
         if shrink < 0.8:
             image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
             source = source * shrink
         matrix = cv2.getPerspectiveTransform(source.astype(np.float32), target.astype(np.float32))
         image = cv2.warpPerspective(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        seen = cv2.warpPerspective(own, cv2.getPerspectiveTransform(clean, target.astype(np.float32)), size)
         if rng.random() < 0.12 * hard:
             image = degrade.motion(rng, image, float(rng.uniform(0.06, 0.25)) * native)
         if rng.random() < 0.15 * hard:
@@ -239,7 +244,10 @@ class MrzSynth:
         if rng.random() < 0.1 * hard:
             self._streak(rng, image)
         strength = hard * float(rng.uniform(0.05, 1.0)) * min(1.0, native / 20 + 0.1)
-        return crop_to_line(degrade.camera(rng, image, strength=strength), height=32)
+        image = degrade.camera(rng, image, strength=strength)
+        if not legible(image, seen, len(text.rstrip("<")) or 1, least=0.2, mean=0.45):
+            return None
+        return crop_to_line(image, height=32)
 
     def _print(self, rng: Rng, ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Ink on the paper of a document: plain, waves of fine lines, or a picture in pale print."""

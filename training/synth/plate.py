@@ -31,6 +31,7 @@ from edge_ocr.scanners.plate import DISTRICTS, OFFICIAL, REGIONS, as_row
 from training.synth import degrade
 from training.synth import plate_wear as wear
 from training.synth.fonts import Face, Faces
+from training.synth.legible import legible
 from training.synth.line import Sample, draw_text
 from training.synth.plate_other import OtherText
 
@@ -123,6 +124,22 @@ class _Art:
                 self.outside = small[..., 3] < 128
             else:
                 self.glyphs[name] = _tight(small[..., 3])
+
+
+@dataclass(frozen=True, eq=False)
+class _Shot:
+    """A photograph of a plate, uint8 ``[h, w]``; where its ink is ``seen``, likewise; and how the drawing, shrunk by
+    ``shrink``, got there."""
+
+    image: NDArray[np.uint8]
+    seen: Mask
+    matrix: NDArray[np.float64]
+    shrink: float
+    how: str
+
+    def where(self, quad: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A quad ``[4, 2]`` of the drawing in the photograph."""
+        return np.asarray(cv2.perspectiveTransform((quad * self.shrink)[None].astype(np.float32), self.matrix)[0])
 
 
 class PlateSynth:
@@ -495,6 +512,48 @@ class PlateSynth:
         self, rng: Rng, name: str, canvas: NDArray[np.uint8], boxes: list[Box], ink: Mask, lines: tuple[str, ...]
     ) -> NDArray[np.uint8] | None:
         """The plate as a camera saw it, cut out as the scanner cuts it; None where nobody could read it."""
+        shot = self._shoot(rng, name, canvas, boxes, ink, lines)
+        if shot is None:
+            return None
+        if shot.how == "plate":
+            pad = PAD * SCALE
+            ch, cw = canvas.shape
+            top, bottom = _BAND.get(name, (0.0, 1.0))
+            high = ch - 2 * pad
+            quads = [_rect((0.0 + pad, pad + top * high, cw - 2 * pad, (bottom - top) * high))]
+            if len(boxes) == 2:
+                quads = _halves(quads[0], _TWO_LINES[name] + float(rng.normal(0, 0.02)))
+            margins = rng.normal(0.04, 0.06, (len(boxes), 4))
+        else:
+            quads = [_rect(b) for b in boxes]
+            loose = 0.08 if rng.random() < 0.75 else 0.18
+            margins = rng.normal(loose, 0.06 if loose < 0.1 else 0.1, (len(boxes), 4))
+        cuts = []
+        for quad, margin, line in zip(quads, margins, lines, strict=True):
+            points, margin = shot.where(quad), np.clip(margin, -0.06, 0.5)
+            cuts.append(_cut(shot.image, points, margin))
+            if not legible(cuts[-1], _cut(shot.seen, points, margin), len(line)):
+                return None
+        return as_row(cuts, height=32, max_width=320)
+
+    def picture(self, rng: Rng, kind: str) -> tuple[NDArray[np.uint8], list[NDArray[np.float32]], str]:
+        """A plate and what is around it, not cut out: uint8 ``[h, w]``, the quad of each line's ink, and the text."""
+        while True:
+            lines = self.text(rng, kind)
+            canvas, boxes, ink = self.draw(rng, kind, lines)
+            shot = self._shoot(rng, kind, canvas, boxes, ink, lines)
+            if shot is None:
+                continue
+            quads = [shot.where(_rect(b)) for b in boxes]
+            none = np.zeros(4)
+            pairs = [(_cut(shot.image, q, none), _cut(shot.seen, q, none)) for q in quads]
+            if all(legible(*pair, len(line)) for pair, line in zip(pairs, lines, strict=True)):
+                return shot.image, quads, "".join(lines)
+
+    def _shoot(
+        self, rng: Rng, name: str, canvas: NDArray[np.uint8], boxes: list[Box], ink: Mask, lines: tuple[str, ...]
+    ) -> _Shot | None:
+        """The plate as a camera saw it; None where that comes out too large or too small."""
         hard = self.difficulty
         pad = PAD * SCALE
         ch, cw = canvas.shape
@@ -544,25 +603,7 @@ class PlateSynth:
         image = cv2.warpPerspective(canvas, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         image = self._camera(rng, image, smallest)
         seen = cv2.warpPerspective(ink, matrix, size, flags=cv2.INTER_LINEAR)
-        if how == "plate":
-            top, bottom = _BAND.get(name, (0.0, 1.0))
-            high = ch - 2 * pad
-            quads = [_rect((0.0 + pad, pad + top * high, cw - 2 * pad, (bottom - top) * high))]
-            if len(boxes) == 2:
-                quads = _halves(quads[0], _TWO_LINES[name] + float(rng.normal(0, 0.02)))
-            margins = rng.normal(0.04, 0.06, (len(boxes), 4))
-        else:
-            quads = [_rect(b) for b in boxes]
-            loose = 0.08 if rng.random() < 0.75 else 0.18
-            margins = rng.normal(loose, 0.06 if loose < 0.1 else 0.1, (len(boxes), 4))
-        cuts = []
-        for quad, margin, line in zip(quads, margins, lines, strict=True):
-            points = cv2.perspectiveTransform((quad * shrink)[None].astype(np.float32), matrix)[0]
-            margin = np.clip(margin, -0.06, 0.5)
-            cuts.append(_cut(image, points, margin))
-            if not legible(cuts[-1], _cut(seen, points, margin), len(line)):
-                return None
-        return as_row(cuts, height=32, max_width=320)
+        return _Shot(image, seen, matrix, shrink, how)
 
     def _camera(self, rng: Rng, image: NDArray[np.uint8], native: float) -> NDArray[np.uint8]:
         hard = self.difficulty
@@ -625,24 +666,6 @@ class PlateSynth:
 
 
 _NARROWEST = 4.5  # pixels of the picture from one character to the next
-_LEAST, _MEAN = 0.35, 0.55  # correlation of letters with their picture: of each, and of all
-
-
-def legible(image: NDArray[np.uint8], ink: Mask, count: int) -> bool:
-    """Whether ``count`` characters side by side can be made out in a picture uint8 ``[h, w]``: each part of it looks
-    like the ink ``[h, w]`` that was drawn there, and all of them in the same way, dark on light or the reverse."""
-    columns = np.flatnonzero(ink.max(0) > 60)
-    if len(columns) < 2 * count:
-        return False
-    edges = np.linspace(columns[0], columns[-1] + 1, count + 1).round().astype(int)
-    alike = []
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
-        one, other = image[:, a:b].astype(np.float32), ink[:, a:b].astype(np.float32)
-        one, other = one - one.mean(), other - other.mean()
-        size = float(np.sqrt((one * one).sum() * (other * other).sum()))
-        alike.append(float((one * other).sum()) / size if size > 1e-3 else 0.0)
-    sign = 1 if sum(alike) > 0 else -1
-    return sign * float(np.mean(alike)) > _MEAN and min(sign * x for x in alike) > _LEAST
 
 
 def _plain_faces(faces: Faces) -> list[Face]:
