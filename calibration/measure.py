@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from training.synth.line import Sample
     from training.synth.scene import Scene
 
-__all__ = ["drift", "find_scenes", "read_lines", "read_texts"]
+__all__ = ["drift", "find_scenes", "maps_drift", "read_lines", "read_texts", "text_drift"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -89,16 +89,26 @@ def drift(manifest: m.Manifest, a: Arrays, b: Arrays) -> float:
     """
     if isinstance(manifest, m.RecognizeManifest):
         out = manifest.output
-        total = _divergence(a[out.symbols], b[out.symbols])
-        hangul = np.exp(a[out.symbols][..., -1])
-        for name in (out.initial, out.medial, out.final):
-            if name is not None:
-                total = total + hangul * _divergence(a[name], b[name])
-        return float(total.mean())
+        return text_drift(a, b, out.symbols, [x for x in (out.initial, out.medial, out.final) if x is not None])
     assert isinstance(manifest, m.DetectManifest)
-    score, geometry = manifest.output.score, manifest.output.geometry
+    return maps_drift(a, b, manifest.output.score, manifest.output.geometry, threshold=manifest.decode.score_threshold)
+
+
+def text_drift(a: Arrays, b: Arrays, symbols: str = "symbols", parts: Sequence[str] = ()) -> float:
+    """``drift`` of a recognizer's log-probabilities; ``parts`` of a factorised head: initial, medial, final."""
+    total = _divergence(a[symbols], b[symbols])
+    hangul = np.exp(a[symbols][..., -1])
+    for name in parts:
+        total = total + hangul * _divergence(a[name], b[name])
+    return float(total.mean())
+
+
+def maps_drift(
+    a: Arrays, b: Arrays, score: str = "score", geometry: str = "geometry", *, threshold: float = 0.7
+) -> float:
+    """``drift`` of a detector's maps; cells over ``threshold`` are text."""
     maybe = np.maximum(a[score], b[score]) > 0.1
-    text = a[score] > manifest.decode.score_threshold
+    text = a[score] > threshold
     first = np.abs(a[score] - b[score])[maybe].mean() if maybe.any() else 0.0
     second = np.abs(np.log(a[geometry][..., :4] / b[geometry][..., :4]))[text].mean() if text.any() else 0.0
     return float(first + second)

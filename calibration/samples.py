@@ -4,8 +4,9 @@ The inputs are not made a second time: a recognizer or detector of the runtime w
 hands to its engine is recorded. So sizes, buckets, padding, crops and batches are those of inference by construction.
 
 Mix for a recognizer: three quarters are drawn lines, one quarter words cut out of drawn scenes by their quads; one that
-is trained on plates or machine-readable zones gets these instead of both. For a detector: drawn scenes at the sizes of its smaller buckets, one in five of them smaller than its bucket. The same seed
-gives the same samples; ``python -m calibration.samples FOLDER --ingredients DIR --out LIST.json`` writes down which.
+is trained on plates or machine-readable zones gets these instead of both. For a detector: drawn scenes at the sizes of
+its smaller buckets, one in five of them smaller than its bucket. The same seed gives the same samples;
+``python -m calibration.samples FOLDER --ingredients DIR --out LIST.json`` writes down which.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ __all__ = [
     "Made",
     "Manifest",
     "QualityLimits",
+    "Quantisation",
     "RecognizeDecode",
     "RecognizeInput",
     "RecognizeManifest",
@@ -216,9 +217,24 @@ class Confidence:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Quantisation:
+    """How the weights and activations became integers: their types, the bits of a weight that are used (seven hold on
+    processors that add products in 16 bits), the ``estimator`` of the activations' ranges, the layers that stayed
+    float, and the sha256 of the samples that the ranges were taken on."""
+
+    activations: Literal["uint8"]
+    weights: Literal["int8"]
+    weight_bits: int = _limits(2, 8)
+    estimator: str
+    keep_float: tuple[str, ...]
+    samples: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What every model.json holds. ``languages`` is empty for a model that knows none, such as a detector.
-    ``measures`` holds the figures by which the model is known, for example ``{"words_en exact": 0.41}``."""
+    ``measures`` holds the figures by which the model is known, for example ``{"words_en exact": 0.41}``. A model of
+    floats has no ``quantisation``."""
 
     format: int
     name: str
@@ -229,6 +245,7 @@ class Manifest:
     files: dict[str, FileEntry]
     made: Made
     measures: dict[str, float]
+    quantisation: Quantisation | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The content of model.json, in the order of the fields."""

@@ -11,15 +11,25 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["store_half"]
+__all__ = ["halve", "store_half"]
 
 # Small tensors (biases, constants of normalisation) stay as they are: nothing to win.
 _LEAST = 1024
 
 
+def halve(data: bytes) -> bytes:
+    """An ONNX model with its larger float weights in half precision."""
+    return _halve(onnx.load_from_string(data))[0].SerializeToString()
+
+
 def store_half(path: Path) -> float:
     """Rewrite the ONNX file in place; returns the largest relative change of a weight tensor (by its largest value)."""
-    model = onnx.load(path)
+    model, worst = _halve(onnx.load(path))
+    onnx.save(model, path)
+    return worst
+
+
+def _halve(model: onnx.ModelProto) -> tuple[onnx.ModelProto, float]:
     graph, worst, casts = model.graph, 0.0, []
     for tensor in list(graph.initializer):
         if tensor.data_type != TensorProto.FLOAT:
@@ -38,5 +48,4 @@ def store_half(path: Path) -> float:
     del graph.node[:]
     graph.node.extend(casts + nodes)
     onnx.checker.check_model(model)
-    onnx.save(model, path)
-    return worst
+    return model, worst

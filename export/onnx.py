@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from training.recognizer.model import ExportRecognizer, Recognizer
+if TYPE_CHECKING:
+    from export.checkpoint import Trained
 
-__all__ = ["export_recognizer", "fold_batch_norm"]
+__all__ = ["export_network", "fold_batch_norm"]
 
 OPSET = 18
+_MOST = 4096  # of anything that is dynamic, counted in the steps that it comes in
 
 
 def fold_batch_norm(net: nn.Module) -> nn.Module:
@@ -35,42 +39,34 @@ def fold_batch_norm(net: nn.Module) -> nn.Module:
     return net
 
 
-def export_recognizer(net: Recognizer, path: Path) -> tuple[str, ...]:
-    """Write ``path``; returns the names of the outputs. Batch and width are dynamic."""
-    names = ["symbols"]
-    if net.config.head == "hangul-factorised":
-        names += ["initial", "medial", "final"]
-    wrapped = ExportRecognizer(net).eval()
-    example = torch.full((2, net.config.height, 96), 127, dtype=torch.uint8)
-    lstm = net.config.sequence == "lstm"  # the newer exporter bakes the width into an LSTM
+def export_network(trained: Trained, path: Path) -> None:
+    """Write ``path`` with batch norms folded. Batch and size are dynamic: a detector's height and width in multiples of
+    32, a recognizer's width in multiples of 4."""
+    folded = copy.deepcopy(trained.deployed)
+    fold_batch_norm(folded)
+    batch = torch.export.Dim("batch", min=1, max=_MOST)
+    rows, columns = (torch.export.Dim(n, min=2, max=_MOST) for n in ("rows", "columns"))
+    how: dict[str, Any]
+    if trained.task == "detect":
+        example = trained.probe(2, 96, 160)
+        how = {"dynamo": True, "dynamic_shapes": ({0: batch, 1: 32 * rows, 2: 32 * columns},)}
+    else:
+        example = trained.probe(2, 96)
+        # The stem and the pooling each halve the width: only multiples of 4 give whole columns.
+        how = {"dynamo": True, "dynamic_shapes": ({0: batch, 2: 4 * columns},)}
+        if trained.net.config.sequence == "lstm":  # the newer exporter bakes the width into an LSTM
+            axes = {trained.given: {0: "n", 2: "w"}} | {k: {0: "n", 1: "t"} for k in trained.outputs}
+            how = {"dynamo": False, "dynamic_axes": axes}
+    if how["dynamo"]:
+        how |= {"external_data": False, "verbose": False}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if lstm:
-            axes = {"crops": {0: "n", 2: "w"}} | {k: {0: "n", 1: "t"} for k in names}
-            torch.onnx.export(
-                wrapped,
-                (example,),
-                str(path),
-                input_names=["crops"],
-                output_names=names,
-                opset_version=OPSET,
-                dynamo=False,
-                dynamic_axes=axes,
-            )
-        else:
-            # The stem and the pooling each halve the width: only multiples of 4 give whole columns.
-            width = 4 * torch.export.Dim("columns", min=2, max=4096)
-            shapes = {"crops": {0: torch.export.Dim("n", min=1, max=256), 2: width}}
-            torch.onnx.export(
-                wrapped,
-                (example,),
-                str(path),
-                input_names=["crops"],
-                output_names=names,
-                opset_version=OPSET,
-                dynamo=True,
-                dynamic_shapes=shapes,
-                external_data=False,
-                verbose=False,
-            )
-    return tuple(names)
+        torch.onnx.export(
+            folded,
+            (torch.from_numpy(example),),
+            str(path),
+            input_names=[trained.given],
+            output_names=list(trained.outputs),
+            opset_version=OPSET,
+            **how,
+        )

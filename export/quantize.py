@@ -29,37 +29,34 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper
 
-from calibration.measure import find_scenes, read_lines, read_texts
 from calibration.ranges import Range, activations, collect, ranges_of
-from calibration.samples import Mix, calibration_samples, held_out_lines, held_out_scenes
+from calibration.samples import Mix, Samples, calibration_samples
 from edge_ocr import manifest as m
-from edge_ocr.engine import Engine, OnnxEngine
+from edge_ocr.engine import OnnxEngine
+from export.gates import GateError, HeldOut, Limits, losses, measure
+from export.half import halve
 from export.rewrite import Graph, rewrite
 
 __all__ = [
-    "GateError",
-    "HeldOut",
     "Layer",
     "Plan",
-    "gate",
+    "described",
+    "fuse",
+    "fused",
     "layers_of",
     "main",
-    "measure",
+    "plan_of",
     "prepare",
     "quantise",
     "quantise_folder",
+    "quantise_model",
 ]
 
 PLANS = Path(__file__).parent / "plans"
-LIMIT = 0.005  # what INT8 may cost: half a point of character error rate, or of F
+WEIGHT_BITS = 7
 _FOLLOWERS = ("Relu", "Add", "Resize", "MaxPool", "Clip")
-
-
-class GateError(RuntimeError):
-    """The quantised model lost more than is allowed; the message names the figures."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +212,9 @@ def _insert(model: ModelProto, ranges: Mapping[str, Range], chosen: list[str], e
     _keep_apart(Graph(out))
     _copy_up(Graph(out))
     _shapes_of_levels(Graph(out))
-    Graph(out).sweep()
+    tidy = Graph(out)
+    tidy.sweep()
+    tidy.sort()
     out.producer_name = "edge_ocr"
     out.producer_version = ""
     return out
@@ -358,100 +357,43 @@ def _pixels_as_they_are(graph: Graph) -> None:
         return
 
 
-def measure(manifest: m.Manifest, engine: Engine, held_out: HeldOut) -> dict[str, float]:
-    """The figures that the gate looks at, all of them errors: smaller is better."""
-    found: dict[str, float] = {}
-    if isinstance(manifest, m.RecognizeManifest):
-        found["cer drawn"] = read_lines(manifest, engine, held_out.lines)["cer"]
-        for name, (crops, texts) in held_out.labelled.items():
-            found[f"cer {name}"] = read_texts(manifest, engine, crops, texts, fold=True)["cer"]
-    elif isinstance(manifest, m.DetectManifest):
-        found["1-f drawn"] = 1 - find_scenes(manifest, engine, held_out.scenes)["f"]
-        for name, scenes in held_out.labelled_scenes.items():
-            found[f"1-f {name}"] = 1 - find_scenes(manifest, engine, scenes)["f"]
-    return found
-
-
-@dataclass(frozen=True, eq=False)
-class HeldOut:
-    """What a model is measured on before and after: drawn samples, and the contents of labelled folders by name."""
-
-    lines: list[Any] = field(default_factory=list)
-    scenes: list[Any] = field(default_factory=list)
-    labelled: dict[str, tuple[list[NDArray[np.uint8]], list[str]]] = field(default_factory=dict)
-    labelled_scenes: dict[str, list[Any]] = field(default_factory=dict)
-
-    @classmethod
-    def draw(
-        cls, manifest: m.Manifest, ingredients: str | Path, *, lines: int, scenes: int, labelled: Sequence[Path] = ()
-    ) -> HeldOut:
-        if isinstance(manifest, m.RecognizeManifest):
-            from training.recognizer.data import labelled_crops
-
-            folders = {f.name: labelled_crops(f) for f in labelled}
-            pairs = {k: ([c for c, _ in v], [t for _, t in v]) for k, v in folders.items()}
-            return cls(lines=held_out_lines(manifest, ingredients, lines), labelled=pairs)
-        return cls(
-            scenes=held_out_scenes(ingredients, scenes), labelled_scenes={f.name: labelled_scenes(f) for f in labelled}
-        )
-
-
-def labelled_scenes(folder: Path) -> list[Any]:
-    """The pictures of a labelled folder that have word quads."""
-    from edge_ocr.geometry import clean
-    from edge_ocr.image import load_image
-    from training.synth.scene import Scene
-
-    found = []
-    for line in (folder / "labels.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        if row["polygons"]:
-            ignore = np.array(row.get("ignore") or [False] * len(row["polygons"]), bool)
-            quads = clean(np.array(row["polygons"], np.float64)).astype(np.float32)  # drawn in any order
-            found.append(Scene(load_image(folder / row["image"]), quads, ignore, folder.name))
-    return found
-
-
-def gate(before: Mapping[str, float], after: Mapping[str, float], limit: float = LIMIT) -> None:
-    """GateError where a figure grew by more than ``limit``, or is missing or not a number; the message names each."""
-    missed = []
-    for name, was in before.items():
-        now = after.get(name, float("nan"))
-        if not now - was <= limit:
-            missed.append(f"{name}: {was:.4f} before, {now:.4f} after, {now - was:+.4f} where {limit:+.4f} is allowed")
-    if missed:
-        raise GateError("INT8 loses too much and is not registered:\n  " + "\n  ".join(missed))
+def quantise_model(manifest: m.Manifest, data: bytes, samples: Samples, *, plan: Plan, merged: bool = False) -> bytes:
+    """The float model ``data`` in INT8, calibrated on ``samples``. ``merged``: after ``fuse``. What stays float is
+    stored in half precision. Raises ValueError for a model that is quantised already, KeyError for a plan of another
+    network."""
+    if any(n.op_type.startswith(("QuantizeLinear", "QLinear")) for n in onnx.load_from_string(data).graph.node):
+        raise ValueError(f"{manifest.name}: is quantised already; start from the FP32 model")
+    model = prepare(data)
+    ranges = ranges_of(collect(model, samples.inputs, activations(model)), plan.estimator)
+    int8: bytes = quantise(model, ranges, keep_float=list(plan.keep_float)).SerializeToString()
+    if merged:
+        int8 = fuse(int8)
+    return halve(int8)
 
 
 def quantise_folder(
     source: Path,
     target: Path,
-    ingredients: str | Path,
     *,
+    samples: Samples,
     plan: Plan,
     mix: Mix,
     held_out: HeldOut,
-    limit: float = LIMIT,
+    limit: float = Limits.loss,
     merged: bool = False,
     command: str = "",
 ) -> dict[str, Any]:
     """The FP32 model in ``source`` as INT8 in ``target`` (which may be the same), if it passes the gate.
 
-    ``merged``: after ``fuse``. Returns a report: bytes, figures before and after, the layers that stayed float, and
-    what it was calibrated on. Raises GateError and leaves ``target`` as it was.
+    Returns a report: bytes, figures before and after, the layers that stayed float, and what it was calibrated on.
+    Raises GateError and leaves ``target`` as it was.
     """
     manifest = m.load_manifest(source)
     data = m.read_model_file(source, manifest)
-    if any(n.op_type.startswith(("QuantizeLinear", "QLinear")) for n in onnx.load_from_string(data).graph.node):
-        raise ValueError(f"{source}: is quantised already; start from the FP32 model")
-    samples = calibration_samples(manifest, data, ingredients, mix)
-    model = prepare(data)
-    ranges = ranges_of(collect(model, samples.inputs, activations(model)), plan.estimator)
-    int8 = quantise(model, ranges, keep_float=list(plan.keep_float)).SerializeToString()
-    if merged:
-        int8 = fuse(int8)
+    int8 = quantise_model(manifest, data, samples, plan=plan, merged=merged)
     before, after = (measure(manifest, OnnxEngine(x), held_out) for x in (data, int8))
-    gate(before, after, limit)
+    if missed := losses(before, after, limit):
+        raise GateError("INT8 loses too much and is not registered:\n  " + "\n  ".join(missed))
     record = samples.record(mix)
     report = {
         "name": manifest.name,
@@ -480,9 +422,24 @@ def quantise_folder(
         f"{when} {k}": round(v, 4) for when, figures in (("fp32", before), ("int8", after)) for k, v in figures.items()
     }
     files = {"onnx": dataclasses.replace(entry, path="model.onnx")}
-    m.write_manifest(target, dataclasses.replace(manifest, files=files, made=made, measures=kept | drawn))
+    new = dataclasses.replace(
+        manifest, files=files, made=made, measures=kept | drawn, quantisation=described(plan, record["sha256"])
+    )
+    m.write_manifest(target, new)
     m.load_manifest(target)
     return report
+
+
+def described(plan: Plan, samples: str) -> m.Quantisation:
+    """What the manifest says of how a model was quantised."""
+    return m.Quantisation(
+        activations="uint8",
+        weights="int8",
+        weight_bits=WEIGHT_BITS,
+        estimator=plan.estimator,
+        keep_float=tuple(plan.keep_float),
+        samples=samples,
+    )
 
 
 def options(p: argparse.ArgumentParser) -> None:
@@ -498,33 +455,24 @@ def options(p: argparse.ArgumentParser) -> None:
         help="what stays float, from export.sensitivity; default: export/plans/<name>.json, if there is one",
     )
     p.add_argument(
-        "--labelled", nargs="*", type=Path, default=[], help="folders with labels.jsonl that the gate looks at too"
+        "--labelled",
+        nargs="*",
+        type=Path,
+        default=[],
+        metavar="DIR",
+        help="folders with labels.jsonl, measured for the record; the gate looks at drawn samples alone",
     )
     p.add_argument("--lines", type=int, default=600, help="drawn lines that the gate measures a recognizer on")
     p.add_argument("--scenes", type=int, default=200, help="drawn scenes that the gate measures a detector on")
     p.add_argument("--merged", action="store_true", help="nodes merged for ONNX Runtime: loads quicker, and only there")
-    p.add_argument("--limit", type=float, default=LIMIT, help="how much a figure may grow")
 
 
-def run(source: Path, target: Path, a: argparse.Namespace) -> dict[str, Any]:
-    """``quantise_folder`` with the options of ``options``."""
-    manifest = m.load_manifest(source)
-    plan_file = a.plan or PLANS / f"{manifest.name}.json"
-    if a.plan and not plan_file.is_file():
-        raise FileNotFoundError(f"{plan_file}: there is no such plan; python -m export.sensitivity {source} makes one")
-    plan = Plan.load(plan_file) if plan_file.is_file() else Plan()
-    held_out = HeldOut.draw(manifest, a.ingredients, lines=a.lines, scenes=a.scenes, labelled=a.labelled)
-    return quantise_folder(
-        source,
-        target,
-        a.ingredients,
-        plan=plan,
-        mix=Mix(),
-        held_out=held_out,
-        limit=a.limit,
-        merged=a.merged,
-        command="python -m export.quantize",
-    )
+def plan_of(name: str, given: Path | None) -> Plan:
+    """The plan that the options ask for. Raises FileNotFoundError for one that is given and not there."""
+    path = given or PLANS / f"{name}.json"
+    if given and not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such plan; python -m export.sensitivity makes one")
+    return Plan.load(path) if path.is_file() else Plan()
 
 
 def main() -> int:
@@ -532,10 +480,23 @@ def main() -> int:
     p.add_argument("folder", type=Path, help="folder of an FP32 model")
     p.add_argument("--out", type=Path, help="folder of the INT8 model; its own if left out")
     p.add_argument("--report", type=Path, help="JSON file for the report")
+    p.add_argument("--limit", type=float, default=Limits.loss, help="how much an error on drawn samples may grow")
     options(p)
     a = p.parse_args()
+    manifest = m.load_manifest(a.folder)
+    mix = Mix()
     try:
-        report = run(a.folder, a.out or a.folder, a)
+        report = quantise_folder(
+            a.folder,
+            a.out or a.folder,
+            samples=calibration_samples(manifest, m.read_model_file(a.folder, manifest), a.ingredients, mix),
+            plan=plan_of(manifest.name, a.plan),
+            mix=mix,
+            held_out=HeldOut.draw(manifest, a.ingredients, lines=a.lines, scenes=a.scenes, labelled=a.labelled),
+            limit=a.limit,
+            merged=a.merged,
+            command="python -m export.quantize",
+        )
     except GateError as error:
         print(f"{a.folder}: {error}", file=sys.stderr)
         return 1

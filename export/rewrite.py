@@ -75,6 +75,26 @@ class Graph:
         self.model.graph.node.extend(copies)
         self.index()
 
+    def sort(self) -> None:
+        """Each node after those whose outputs it takes, as the format asks; otherwise in the order that they have."""
+        known = {*self.constants, *(i.name for i in self.model.graph.input), ""}
+        waiting = [NodeProto.FromString(n.SerializeToString()) for n in self.model.graph.node]
+        placed: list[NodeProto] = []
+        while waiting:
+            left = []
+            for n in waiting:
+                if all(i in known for i in n.input):
+                    placed.append(n)
+                    known.update(n.output)
+                else:
+                    left.append(n)
+            if len(left) == len(waiting):
+                raise ValueError(f"{left[0].name}: takes what nothing gives: {list(left[0].input)}")
+            waiting = left
+        del self.model.graph.node[:]
+        self.model.graph.node.extend(placed)
+        self.index()
+
     def sweep(self) -> None:
         """Drop nodes and constants that nothing uses."""
         while True:

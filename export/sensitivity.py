@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,9 @@ from calibration.ranges import ESTIMATORS, Range, activations, collect, ranges_o
 from calibration.samples import Mix, calibration_samples
 from edge_ocr import manifest as m
 from edge_ocr.engine import Engine, OnnxEngine
-from export.quantize import LIMIT, PLANS, HeldOut, Plan, fused, layers_of, measure, prepare, quantise
+from export.cost import cpu_times
+from export.gates import HeldOut, Limits, measure
+from export.quantize import PLANS, Plan, fused, layers_of, prepare, quantise
 
 __all__ = ["Sweep", "choose", "main", "sweep"]
 
@@ -59,15 +60,8 @@ class Sweep:
         return float(np.mean(found))
 
     def times(self, engines: Sequence[Engine]) -> list[float]:
-        """CPU seconds of each on the same input, interleaved; the least of several runs."""
-        x = self.inputs[len(self.inputs) // 2]
-        best = [np.inf] * len(engines)
-        for _ in range(self.repeat):
-            for k, engine in enumerate(engines):
-                start = time.process_time()
-                engine.run(x)
-                best[k] = min(best[k], time.process_time() - start)
-        return best
+        """CPU seconds of each on the same input."""
+        return cpu_times(engines, self.inputs[len(self.inputs) // 2], repeat=self.repeat)
 
 
 def sweep(s: Sweep, ranges: Mapping[str, Range]) -> dict[str, dict[str, float]]:
@@ -112,7 +106,7 @@ def main() -> None:
     p.add_argument("--ingredients", default="ingredients", help="folder of fonts, texts and backgrounds")
     p.add_argument("--out", type=Path, help="the plan; default: export/plans/<name>.json")
     p.add_argument("--aim", type=float, help=f"drift that is small enough; default: {AIM}")
-    p.add_argument("--limit", type=float, default=LIMIT, help="how much the error on drawn samples may grow")
+    p.add_argument("--limit", type=float, default=Limits.loss, help="how much the error on drawn samples may grow")
     p.add_argument("--lines", type=int, default=300, help="drawn lines to measure a recognizer on")
     p.add_argument("--scenes", type=int, default=60, help="drawn scenes to measure a detector on")
     p.add_argument(

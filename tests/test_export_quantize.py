@@ -13,18 +13,23 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from calibration.ranges import activations, collect, ranges_of
+from calibration.samples import Samples
 from edge_ocr import manifest as m
 from edge_ocr.engine import OnnxEngine
 from edge_ocr.geometry import quad_iou_matrix
 from export import quantize
-from export.build import build_recognizer
-from export.onnx import export_recognizer, fold_batch_norm
-from export.quantize import GateError, HeldOut, Plan, fused, gate, layers_of, prepare, quantise
+from export.checkpoint import Trained
+from export.gates import GateError, HeldOut, Limits, labelled_scenes, losses
+from export.manifests import describe
+from export.onnx import export_network
+from export.quantize import Plan, fused, layers_of, prepare, quantise
 from export.rewrite import rewrite
 from export.sensitivity import choose
-from tests.test_export_onnx import network
-from training.detector.export import write_onnx
+from tests.test_export_onnx import network, trained
 from training.detector.model import Detector, ModelConfig
+from training.synth.line import Sample
+
+OFTEN = ("ab", "1", "b a", "a1b")
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -36,7 +41,7 @@ def recognizer(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     for name, value in net.named_parameters():  # gains and biases of the norms that are not those of a fresh network
         if "norm" in name:
             torch.nn.init.normal_(value, 1.0 if "gain" in name or "weight" in name else 0.1, 0.2)
-    export_recognizer(fold_batch_norm(net), path)
+    export_network(trained(net), path)
     return path.read_bytes()
 
 
@@ -50,7 +55,7 @@ def detector(tmp_path_factory: pytest.TempPathFactory) -> bytes:
             torch.nn.init.uniform_(module.weight, 0.5, 1.0)
             torch.nn.init.normal_(module.bias, 0, 0.3)
     torch.nn.init.normal_(net.head.weight, std=0.2)
-    write_onnx(net.eval(), path)
+    export_network(Trained("detect", net.eval(), {}, 0, 0.0, ""), path)
     return path.read_bytes()
 
 
@@ -163,48 +168,66 @@ def test_planned_layers_stay_float_in_the_engine_too(detector: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("after", "told"),
-    [({"cer": 0.106}, "cer: 0.1000 before, 0.1060 after"), ({"cer": float("nan")}, "nan"), ({}, "nan")],
+    [
+        ({"cer drawn": 0.106}, "cer drawn: 0.1000 before, 0.1060 after"),
+        ({"cer drawn": float("nan")}, "nan"),
+        ({}, "nan"),
+    ],
 )
-def test_the_gate_fails_and_says_why(after: dict[str, float], told: str) -> None:
-    gate({"cer": 0.1}, {"cer": 0.1049})
-    gate({"cer": 0.1}, {"cer": 0.02})
-    with pytest.raises(GateError, match=told):
-        gate({"cer": 0.1}, after)
+def test_a_loss_is_told(after: dict[str, float], told: str) -> None:
+    before = {"cer drawn": 0.1, "cer shop": 0.2}
+    assert losses(before, {"cer drawn": 0.1049, "cer shop": 0.9}, 0.005) == []  # labelled folders decide nothing
+    assert losses(before, {"cer drawn": 0.02}, 0.005) == []
+    (sentence,) = losses(before, after, 0.005)
+    assert told in sentence
+    assert "nothing was measured" in losses({"cer shop": 0.2}, {"cer shop": 0.2}, 0.005)[0]
 
 
-def test_a_folder_is_replaced_only_past_the_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    net = network()
-    state = {"model_config": net.config.to_dict(), "ema": net.state_dict(), "samples": 1, "seconds": 60.0}
-    torch.save(state, tmp_path / "last.pt")
-    measures = {"kept": 1.0, "int8 cer drawn": 9.0}
-    source = build_recognizer(tmp_path / "last.pt", "ko", tmp_path / "fp32", measures=measures, temperature=1.0)
-    target = tmp_path / "int8"
-    samples = type("S", (), {"inputs": [crops(160, 4)], "record": lambda self, mix: {"mix": {}, "sha256": "0"}})()
-    monkeypatch.setattr(quantize, "calibration_samples", lambda *a: samples)
-    figures = iter([{"cer drawn": 0.10}, {"cer drawn": 0.20}, {"cer drawn": 0.10}, {"cer drawn": 0.101}])
-    monkeypatch.setattr(quantize, "measure", lambda *a: next(figures))
+def test_limits_are_looked_up_by_name_and_missed_by_figure(tmp_path: Path) -> None:
+    path = tmp_path / "budgets.json"
+    path.write_text('{"default": {"cpu": 0.7, "bytes": 10}, "ko": {"bytes": 20}}')
+    limits = Limits.of("ko", path=path)
+    assert (limits.bytes, limits.cpu, Limits.of("xx", path=path).bytes) == (20, 0.7, 10)
+    assert limits.missed({"bytes": 20, "cpu": 0.7, "difference": 1e-3}) == []
+    (told,) = limits.missed({"bytes": 21, "cpu": 0.7, "difference": 1e-3})
+    assert told == "bytes: 21 where at most 20 is allowed"
+    assert len(limits.missed({"bytes": 1, "cpu": float("nan")})) == 2
 
-    def build() -> dict[str, object]:
+
+def test_a_folder_is_replaced_only_past_the_gate(tmp_path: Path) -> None:
+    source, target = tmp_path / "fp32", tmp_path / "int8"
+    source.mkdir()
+    run = trained(network())
+    export_network(run, source / "model.onnx")
+    manifest = describe(run, source, name="ko", like=None, decode={})
+    data = m.read_model_file(source, manifest)
+    lines = [Sample(x, t) for x, t in zip(crops(160, 4)["crops"], OFTEN, strict=True)]
+    samples = Samples([crops(160, 4)], [])
+
+    def build(limit: float, words: list[Sample] = lines) -> dict[str, object]:
         return quantize.quantise_folder(
             source,
             target,
-            "none",
-            plan=Plan(estimator="minmax"),
+            samples=samples,
+            plan=Plan(estimator="minmax", keep_float={"net.stem.0": "because"}),
             mix=quantize.Mix(),
-            held_out=HeldOut(),
+            held_out=HeldOut(lines=words),
+            limit=limit,
             command="again",
         )
 
     with pytest.raises(GateError, match="cer drawn"):
-        build()
+        build(-10.0)  # even no loss at all is too much
     assert not target.exists()
-    report = build()
-    manifest = m.load_manifest(target)
-    assert manifest.files["onnx"].bytes == report["bytes"]["int8"] < 0.6 * report["bytes"]["fp32"]
-    assert manifest.measures == {"kept": 1.0, "fp32 cer drawn": 0.10, "int8 cer drawn": 0.101}
-    assert manifest.made.command.endswith("; again")
+    report = build(10.0)
+    made = m.load_manifest(target)
+    assert made.files["onnx"].bytes == report["bytes"]["int8"] < 0.6 * len(data)
+    assert set(made.measures) == {"fp32 cer drawn", "int8 cer drawn"}
+    assert made.made.command.endswith("; again")
+    assert made.quantisation is not None
+    assert (made.quantisation.weight_bits, made.quantisation.keep_float) == (7, ("net.stem.0",))
     with pytest.raises(ValueError, match="quantised already"):
-        quantize.quantise_folder(target, target, "none", plan=Plan(), mix=quantize.Mix(), held_out=HeldOut())
+        quantize.quantise_model(made, (target / "model.onnx").read_bytes(), samples, plan=Plan())
 
 
 def test_layers_are_chosen_by_what_they_gain_for_their_time() -> None:
@@ -233,6 +256,6 @@ def test_labelled_quads_count_in_any_order(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((20, 30, 3), np.uint8))
     row = {"image": "a.png", "polygons": [[[2, 9], [8, 9], [8, 1], [2, 1]]], "texts": ["x"], "ignore": [False]}
     (tmp_path / "labels.jsonl").write_text(json.dumps(row) + "\n")
-    (scene,) = quantize.labelled_scenes(tmp_path)
+    (scene,) = labelled_scenes(tmp_path)
     assert scene.image.shape == (20, 30, 3)
     assert quad_iou_matrix(scene.quads, [[(2, 1), (8, 1), (8, 9), (2, 9)]])[0, 0] == pytest.approx(1)

@@ -22,12 +22,15 @@ __all__ = ["Deployed", "Detector", "ModelConfig"]
 class ModelConfig:
     """Channels at strides 2, 4, 8, 16, 32 (``widths``), blocks at strides 8, 16, 32 (``depths``), and channels of the
     way back up at strides 16, 8, 4 (``neck``). ``reach`` is the greatest distance in pixels that the geometry head
-    can say."""
+    can say. A pruned network is narrower inside: ``inner`` has the channels between the two convolutions of each block
+    in turn, ``mixed`` those that leave the neck at strides 16, 8, 4; None for as many as go in."""
 
     widths: tuple[int, int, int, int, int] = (16, 32, 48, 96, 112)
     depths: tuple[int, int, int] = (1, 1, 2)
     neck: tuple[int, int, int] = (64, 48, 32)
     reach: float = 640.0
+    inner: tuple[int, ...] | None = None
+    mixed: tuple[int, int, int] | None = None
 
 
 def _conv(inside: int, outside: int, size: int = 3, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -38,12 +41,12 @@ def _conv(inside: int, outside: int, size: int = 3, stride: int = 1, dilation: i
 
 
 class Block(nn.Module):
-    """Two 3×3 convolutions and a way around them; channels [N, C, h, w] stay."""
+    """Two 3×3 convolutions, ``inner`` channels between them, and a way around; channels [N, C, h, w] stay."""
 
-    def __init__(self, channels: int, dilation: int = 1) -> None:
+    def __init__(self, channels: int, inner: int, dilation: int = 1) -> None:
         super().__init__()
-        self.first = _conv(channels, channels)
-        self.second = _conv(channels, channels, dilation=dilation)
+        self.first = _conv(channels, inner)
+        self.second = _conv(inner, channels, dilation=dilation)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(x + self.second(F.relu(self.first(x))))
@@ -56,19 +59,21 @@ class Detector(nn.Module):
     def __init__(self, config: ModelConfig | None = None) -> None:
         super().__init__()
         c = self.config = config or ModelConfig()
-        w, d, n = c.widths, c.depths, c.neck
+        w, d, n, m = c.widths, c.depths, c.neck, c.mixed or c.neck
+        inner = iter(c.inner or [w[2]] * d[0] + [w[3]] * d[1] + [w[4]] * d[2])
         self.stem = _conv(3, w[0], stride=2)
         self.to4 = _conv(w[0], w[1], stride=2)
         self.to8 = _conv(w[1], w[2], stride=2)
-        self.at8 = nn.Sequential(*[Block(w[2]) for _ in range(d[0])])
+        self.at8 = nn.Sequential(*[Block(w[2], next(inner)) for _ in range(d[0])])
         self.to16 = _conv(w[2], w[3], stride=2)
-        self.at16 = nn.Sequential(*[Block(w[3]) for _ in range(d[1])])
+        self.at16 = nn.Sequential(*[Block(w[3], next(inner)) for _ in range(d[1])])
         self.to32 = _conv(w[3], w[4], stride=2)
-        self.at32 = nn.Sequential(*[Block(w[4], dilation=2 if i == d[2] - 1 else 1) for i in range(d[2])])
-        self.down16, self.skip16, self.mix16 = _conv(w[4], n[0], 1), _conv(w[3], n[0], 1), _conv(n[0], n[0])
-        self.down8, self.skip8, self.mix8 = _conv(n[0], n[1], 1), _conv(w[2], n[1], 1), _conv(n[1], n[1])
-        self.down4, self.skip4, self.mix4 = _conv(n[1], n[2], 1), _conv(w[1], n[2], 1), _conv(n[2], n[2])
-        self.head = nn.Conv2d(n[2], 6, 1)
+        last = d[2] - 1
+        self.at32 = nn.Sequential(*[Block(w[4], next(inner), 2 if i == last else 1) for i in range(d[2])])
+        self.down16, self.skip16, self.mix16 = _conv(w[4], n[0], 1), _conv(w[3], n[0], 1), _conv(n[0], m[0])
+        self.down8, self.skip8, self.mix8 = _conv(m[0], n[1], 1), _conv(w[2], n[1], 1), _conv(n[1], m[1])
+        self.down4, self.skip4, self.mix4 = _conv(m[1], n[2], 1), _conv(w[1], n[2], 1), _conv(n[2], m[2])
+        self.head = nn.Conv2d(m[2], 6, 1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
