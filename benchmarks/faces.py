@@ -41,17 +41,20 @@ from training.synth.fonts import RESERVED, Face, Faces
 from training.synth.line import draw_text
 
 # By the census of 2015, the commonest first.
-SURNAMES = (
-    "김 이 박 최 정 강 조 윤 장 임 한 오 서 신 권 황 안 송 전 홍 유 고 문 양 손 배 백 허 남 심 노 하 곽 성 차 주 우 구 민 류 "
-    "나 진 지 엄 채 원 천 방 공 현 함 변 염 여 추 도 소 석 선 설 마 길 연 위 표 명 기 반 라 왕 금 옥 육 인 맹 제 모 남궁 탁 국 "
-    "어 은 편 용 예 경 봉 사 부 황보 가 복 태 목 형 피 두 감 제갈 동"
+SURNAMES = (  # noqa: SIM905 - a list of so many strings would be a page long
+    "김 이 박 최 정 강 조 윤 장 임 한 오 서 신 권 황 안 송 전 홍 유 고 문 양 손 배 백 허 남 심 노 하 곽 성 "
+    "차 주 우 구 민 류 나 진 지 엄 채 원 천 방 공 현 함 변 염 여 추 도 소 석 선 설 마 길 연 위 표 명 기 반 "
+    "라 왕 금 옥 육 인 맹 제 모 남궁 탁 국 어 은 편 용 예 경 봉 사 부 황보 가 복 태 목 형 피 두 감 제갈 동"
 ).split()
-MARKED = (
-    "1,000 12,900 3.14 0.5% 010-1234-5678 02)777-5113 (주)한빛 서울(본점) 12:30 09:00-18:00 2024.01.05 2023/12/31 A/S 1/2 "
-    "24-7 가-나 합계:17,600 TEL:02-555-1234 (031)960-7788 1.5L 500ml/개 김·이 3,500원 (10%) 1-2층 제3-15호 10.5kg 8:05 "
-    "강남구(역삼동) 456-78-90123 홍길동(남) 월/수/금 5,000,000 www.abc.co.kr 7/24 (A) B-1 제2조. 있다. 네, 다음: 및/또는"
+MARKED = (  # noqa: SIM905 - a list of so many strings would be a page long
+    "1,000 12,900 3.14 0.5% 010-1234-5678 02)777-5113 (주)한빛 서울(본점) 12:30 09:00-18:00 2024.01.05 "
+    "2023/12/31 A/S 1/2 24-7 가-나 합계:17,600 TEL:02-555-1234 (031)960-7788 1.5L 500ml/개 김·이 3,500원 "
+    "(10%) 1-2층 제3-15호 10.5kg 8:05 강남구(역삼동) 456-78-90123 홍길동(남) 월/수/금 5,000,000 "
+    "www.abc.co.kr 7/24 (A) B-1 제2조. 있다. 네, 다음: 및/또는"
 ).split()
-_GIVEN = "민준 서연 도윤 지우 하은 시우 예준 수아 주원 지호 은서 채원 현우 유진 승민 가영 태희 동현 미경 영수".split()
+_GIVEN = (  # noqa: SIM905 - a list of so many strings would be a page long
+    "민준 서연 도윤 지우 하은 시우 예준 수아 주원 지호 은서 채원 현우 유진 승민 가영 태희 동현 미경 영수"
+).split()
 _COMMON = "이다는고의을에가지하한기사자도로리스어해"
 
 
@@ -109,7 +112,8 @@ class Asked:
 def wanted(folder: pathlib.Path, rng: np.random.Generator) -> list[Asked]:
     """The words of the test, the same for equal lists and seeds."""
     lists = [folder / "text" / name for name in ("words_ko.tsv", "subtitles_ko.tsv", "names_ko.txt")]
-    known = inside(line.split("\t")[0] for path in lists if path.is_file() for line in open(path, encoding="utf-8"))
+    texts = [path.read_text(encoding="utf-8") for path in lists if path.is_file()]
+    known = inside(line.split("\t")[0] for text in texts for line in text.splitlines())
     out = []
     for syllable in ksx1001():
         choice = known.get(syllable) or [f"{_pick(rng, _COMMON)}{syllable}{_pick(rng, _COMMON)}"]

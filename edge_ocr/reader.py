@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr.constrain import Pattern
-from edge_ocr.crop import crop_quads, is_tall
+from edge_ocr.crop import crop_quads, cut_overlaps, is_tall
 from edge_ocr.detect import Detector
 from edge_ocr.engine import Engine, OnnxEngine
 from edge_ocr.errors import ImageError, InputError
@@ -23,7 +23,10 @@ from edge_ocr.image import load_image
 from edge_ocr.layout import arrange
 from edge_ocr.manifest import QualityLimits
 from edge_ocr.models import DetectorModel, Model, RecognizerModel, find_detector, find_recognizer
+from edge_ocr.orient import SURE, largest, overturns, sureness, turn_picture, turn_quad_back
+from edge_ocr.preprocess import resize
 from edge_ocr.recognize import Recognizer
+from edge_ocr.stacks import join_stacks
 from edge_ocr.types import Crop, Quad, Reading, Region, TextWord
 
 if TYPE_CHECKING:
@@ -39,6 +42,10 @@ _FILLS = 0.3  # such a word is believed from this confidence
 _SURE, _FEW = 0.8, 5  # a picture's language is told from so many words, read as surely as this
 _FOREIGN_LEAD = 0.1  # and its own recognizer may then be less sure by so much
 _TURNED = 0.1  # a tall region is read sideways when that is surer by this much: most are upright letters
+_ASKED = 8  # so many words are read in other directions to tell which way round a picture stands
+_PAGE = 3  # pictures of fewer words are not looked at sideways; single tall words are
+_LOOK = 1280  # and so many pixels are enough to do it
+_OVER, _OVER_SURE, _OVER_MOST = 0.6, 0.8, 64  # lines upside down: read below the first, turned above the second
 
 
 class OCR:
@@ -48,7 +55,9 @@ class OCR:
     language wins. ``threads``: how many threads each engine may use, and OpenCV at most (None: the processors
     available, at most 4). ``min_confidence``: words below it are left out, which are mostly things that are
     no text (None: what the recognizers' model.json says; 0: none are). ``models_dir``: a folder of models instead of
-    those in the package. ``engine``: makes what runs a model (None: ONNX Runtime with ``threads``).
+    those in the package. ``engine``: makes what runs a model (None: ONNX Runtime with ``threads``). ``orientation``:
+    "auto" also reads pages that were turned by quarters, and lines upside down; "upright" never asks, which saves some
+    time on pictures that are hard to read.
 
     Models are found when an OCR is made, and loaded when they are first used, or by ``warm_up``. An OCR may be used
     from several threads.
@@ -70,6 +79,7 @@ class OCR:
         min_confidence: float | None = None,
         models_dir: str | os.PathLike[str] | None = None,
         engine: Callable[[Model], Engine] | None = None,
+        orientation: str = "auto",
     ) -> None:
         if isinstance(languages, str) or not languages or not all(isinstance(code, str) for code in languages):
             raise InputError(f'languages: expected a sequence of codes such as ("ko", "en"), found {languages!r}')
@@ -79,7 +89,10 @@ class OCR:
             raise InputError(f"threads: expected a whole number of at least 1, or None, found {threads!r}")
         if min_confidence is not None and not 0 <= min_confidence <= 1:
             raise InputError(f"min_confidence: expected a number in 0..1, or None, found {min_confidence!r}")
+        if orientation not in ("auto", "upright"):
+            raise InputError(f'orientation: expected "auto" or "upright", found {orientation!r}')
         self.languages = tuple(languages)
+        self.orientation = orientation
         self.threads = threads if threads is not None else _processors()
         self._detector_model: DetectorModel = find_detector(models_dir)
         found: dict[str, RecognizerModel] = {}
@@ -99,28 +112,35 @@ class OCR:
 
     def read(self, image: ImageSource, *, regions: Sequence[Region] | None = None) -> Reading:
         """Everything that can be read in a picture (path, bytes, array, PIL image or Frame), words and lines in reading
-        order. ``ms`` tells what detect, crop and recognize took, and the total, loading and layout included.
+        order. ``rotation`` tells how the picture must be turned to stand upright; quads are in pixels of the picture as
+        it is. ``ms`` tells what detect, crop and recognize took, and the total, loading and layout included.
         ``regions``: what ``detect`` gave for this picture, to part both steps. Raises ImageError."""
         clock = _Clock()
         picture = load_image(image)
         height, width = picture.shape[:2]
-        if regions is None:
-            with clock.of("detect"):
-                regions = self._get_detector().detect(picture)
-        if regions:
-            words = self._read_regions(picture, regions, clock)
-        else:
-            words = self._read_whole(picture, clock)
-        words = [w for w in words if w.text and w.confidence >= self.min_confidence]
+        words = self._read_picture(picture, regions, clock)
+        rotation = 0
+        if self.orientation == "auto" and words:
+            rotation = self._set_upright(picture, words, clock)
+            if rotation:
+                words = self._read_picture(turn_picture(picture, rotation), None, clock)
+        words = join_stacks([w for w in words if w.text and w.confidence >= self.min_confidence])
         lines = arrange(words)
         order = [i for line in lines for i in line.words]
         place = {old: new for new, old in enumerate(order)}
+
+        def back(quad: Quad) -> Quad:
+            return turn_quad_back(quad, (height, width), rotation)
+
         return Reading(
             width=width,
             height=height,
-            words=tuple(words[i] for i in order),
-            lines=tuple(replace(line, words=tuple(place[i] for i in line.words)) for line in lines),
+            words=tuple(_moved(words[i], back) for i in order),
+            lines=tuple(
+                replace(line, quad=back(line.quad), words=tuple(place[i] for i in line.words)) for line in lines
+            ),
             ms=clock.ms(),
+            rotation=rotation,
         )
 
     def detect(self, image: ImageSource) -> tuple[Region, ...]:
@@ -172,6 +192,52 @@ class OCR:
 
     # -- from regions to words -------------------------------------------------------------------------------------
 
+    def _read_picture(self, picture: Image, regions: Sequence[Region] | None, clock: _Clock) -> list[TextWord]:
+        if regions is None:
+            with clock.of("detect"):
+                regions = self._get_detector().detect(picture)
+        return self._read_regions(picture, regions, clock) if regions else self._read_whole(picture, clock)
+
+    def _set_upright(self, picture: Image, words: list[TextWord], clock: _Clock) -> int:
+        """By how many degrees clockwise a picture must be turned to stand upright, told from its ``words`` as they were
+        read. Where it stands upright, lines that do not are read anew in ``words``."""
+        quads = [w.quad for w in words if w.quad is not None]
+        few = [k for k in largest(quads, 2 * _ASKED) if _is_level(quads[k])][:_ASKED]
+        upright = [words[k] for k in few]
+        level = sum(_is_level(q) for q in quads) > 0.5 * len(quads)  # else most were tall, and read sideways at once
+        if sureness(upright) >= SURE and level:
+            return 0
+        turned = self._read_quads(picture, [quads[k] for k in few], 2, clock) if few else []
+        rotation, best = (180, turned) if overturns(turned, upright) else (0, upright)
+        if (sureness(best) < SURE or not level) and len(words) >= _PAGE:
+            for degrees, other in self._read_sideways(picture, clock):
+                if overturns(other, best):
+                    rotation, best = degrees, other
+        if rotation == 0 and any(overturns([t], [u]) for t, u in zip(turned, upright, strict=True)):
+            self._read_upside_down(picture, words, clock)
+        return rotation
+
+    def _read_sideways(self, picture: Image, clock: _Clock) -> list[tuple[int, list[TextWord]]]:
+        """Some words of a picture as they read when it is turned by 90 and by 270 degrees."""
+        longest = max(picture.shape[:2])
+        if longest > _LOOK:
+            picture = resize(picture, tuple(max(1, side * _LOOK // longest) for side in picture.shape[:2]))
+        side = turn_picture(picture, 90)
+        with clock.of("detect"):
+            found = [r.quad for r in self._get_detector().detect(side)]
+        asked = [found[k] for k in largest(found, _ASKED)]
+        if not asked:
+            return []
+        return [(90, self._read_quads(side, asked, 0, clock)), (270, self._read_quads(side, asked, 2, clock))]
+
+    def _read_upside_down(self, picture: Image, words: list[TextWord], clock: _Clock) -> None:
+        """Reads long doubtful words the other way round, and keeps what is sure then."""
+        doubtful = [k for k, w in enumerate(words) if w.quad is not None and w.confidence < _OVER]
+        asked = [doubtful[n] for n in largest(_quads(words, doubtful), _OVER_MOST)]
+        for k, word in zip(asked, self._read_quads(picture, _quads(words, asked), 2, clock), strict=True):
+            if word.confidence >= _OVER_SURE and overturns([word], [words[k]]):
+                words[k] = word
+
     def _read_regions(self, picture: Image, regions: Sequence[Region], clock: _Clock) -> list[TextWord]:
         words: list[TextWord] = []
         for start in range(0, len(regions), _BLOCK):
@@ -193,7 +259,7 @@ class OCR:
             wants = [(m.manifest.input.height, m.manifest.input.margin) for m in self._recognizer_models]
             for height, margin in wants:
                 if (height, margin) not in sets:
-                    found = crop_quads(picture, quads, height=height, margin=margin, turn=turn)
+                    found = crop_quads(picture, cut_overlaps(quads), height=height, margin=margin, turn=turn)
                     sets[height, margin] = [crop.image for crop in found]
         with clock.of("recognize"):
             words = self._choose([sets[want] for want in wants])
@@ -288,6 +354,19 @@ def _processors() -> int:
 
 def _has_hangul(text: str) -> bool:
     return any("가" <= c <= "힣" or "ㄱ" <= c <= "ㆎ" for c in text)
+
+
+def _quads(words: Sequence[TextWord], some: Sequence[int]) -> list[Quad]:
+    return [quad for k in some if (quad := words[k].quad) is not None]
+
+
+def _is_level(quad: Quad) -> bool:
+    """Whether a quad is read more across than up or down."""
+    return abs(quad[1][0] - quad[0][0]) >= abs(quad[1][1] - quad[0][1])
+
+
+def _moved(word: TextWord, how: Callable[[Quad], Quad]) -> TextWord:
+    return replace(word, quad=how(word.quad)) if word.quad is not None else word
 
 
 def _turned(quad: Quad, turn: int) -> Quad:

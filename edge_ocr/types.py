@@ -139,14 +139,16 @@ class TextLine:
 
 @dataclass(frozen=True)
 class Reading:
-    """Everything read from one image of ``width`` × ``height`` pixels: words, lines in reading order, and
-    the milliseconds spent in ``detect``, ``crop``, ``recognize`` and in ``total``."""
+    """Everything read from one image of ``width`` × ``height`` pixels: words, lines in reading order, the
+    milliseconds spent in ``detect``, ``crop``, ``recognize`` and in ``total``, and the ``rotation``, clockwise degrees
+    (0, 90, 180, 270) that turn the image upright."""
 
     width: int
     height: int
     words: tuple[TextWord, ...] = ()
     lines: tuple[TextLine, ...] = ()
     ms: dict[str, float] = field(default_factory=dict)
+    rotation: int = 0
 
     @property
     def text(self) -> str:
@@ -157,6 +159,7 @@ class Reading:
         return {
             "width": self.width,
             "height": self.height,
+            "rotation": self.rotation,
             "words": [w.to_dict() for w in self.words],
             "lines": [x.to_dict() for x in self.lines],
             "ms": {k: round(float(v), 2) for k, v in self.ms.items()},
@@ -170,4 +173,5 @@ class Reading:
             words=tuple(TextWord.from_dict(w) for w in data["words"]),
             lines=tuple(TextLine.from_dict(x) for x in data["lines"]),
             ms={str(k): float(v) for k, v in data.get("ms", {}).items()},
+            rotation=int(data.get("rotation", 0)),
         )

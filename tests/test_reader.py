@@ -318,3 +318,72 @@ def test_a_tall_word_is_read_sideways_when_that_is_surer(models):
     assert word.text == "가나"
     quad = np.array(word.quad)
     assert quad[0, 1] > quad[1, 1]  # the text runs upwards
+
+
+def sided(boxes: list[tuple[int, int]], left: int, right: int) -> np.ndarray:
+    """Bars of 80 × 24 px, each of one shade on its left and of another on its right, on a picture of 640 × 480. A
+    recognizer of these tests reads the shade on the left."""
+    image = bars((480, 640), [(x, y, 80, 24) for x, y in boxes])
+    for x, y in boxes:
+        image[y : y + 24, x : x + 40] = left
+        image[y : y + 24, x + 40 : x + 80] = right
+    return image
+
+
+BOXES = [(60, 60), (170, 60), (60, 160), (170, 160)]
+ROWS = ["가나 가나", "가나 가나"]
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_turned_pages_are_read(models, degrees):
+    upright = sided(BOXES, 10, 55)  # "가나", surely; from the other end "나", with doubts
+    image = np.ascontiguousarray(np.rot90(upright, -degrees // 90))
+    reading = ocr(models, "ko").read(image)
+    assert reading.rotation == -degrees % 360
+    assert [line.text for line in reading.lines] == ROWS
+    assert (reading.height, reading.width) == image.shape[:2]
+    # Quads lie in the picture as it was given, and their first point is where the reading begins.
+    quad = np.array(reading.words[0].quad)
+    at = quad.mean(0).astype(int)
+    assert image[at[1], at[0]].max() < 60
+    begin = (quad[[0, 3]].mean(0) * 0.8 + quad[[1, 2]].mean(0) * 0.2).astype(int)
+    assert image[begin[1], begin[0], 0] == 10
+    assert np.degrees(np.arctan2(*(quad[1] - quad[0])[::-1])) % 360 == pytest.approx(degrees, abs=2)
+    assert np.allclose(np.degrees(np.arctan2(*np.subtract(reading.lines[0].quad[1], reading.lines[0].quad[0])[::-1]))
+                       % 360, degrees, atol=2)  # fmt: skip
+
+
+def test_upright_is_taken_at_its_word(models):
+    image = sided(BOXES, 55, 10)
+    assert ocr(models, "ko").read(image).rotation == 180
+    reading = ocr(models, "ko", orientation="upright").read(image)
+    assert reading.rotation == 0
+    assert [w.text for w in reading.words] == ["나"] * 4
+
+
+def test_sure_pages_cost_nothing_more(models):
+    ocr(models, "ko").read(sided(BOXES, 10, 55))
+    assert models["ko"].seen == 4
+    assert len(models["oracle"].shapes) == 1
+
+
+def test_a_line_upside_down_on_an_upright_page(models):
+    image = sided([*BOXES, (60, 300)], 10, 10)
+    image[300:324, 60:100], image[300:324, 100:140] = 55, 30  # "나" with doubts; from the other end "123", surely
+    large = sided([], 0, 0)
+    large[:] = image
+    large[300:324, 60:140] = np.where(np.arange(80) < 40, 55, 10)[None, :, None]
+    # Without doubts about the page as a whole nobody asks.
+    assert [w.text for w in ocr(models, "ko").read(large).words] == ["가나"] * 4 + ["나"]
+    doubtful = large.copy()
+    doubtful[60:184][doubtful[60:184] == 10] = 20  # "abc", half surely
+    reading = ocr(models, "ko").read(doubtful)
+    assert reading.rotation == 0
+    assert [w.text for w in reading.words if w.text != "abc"] == ["가나"]
+    (word,) = (w for w in reading.words if w.text == "가나")
+    assert word.quad[0][0] > word.quad[1][0]  # it runs to the left
+
+
+def test_orientation_that_cannot_be(models):
+    with pytest.raises(InputError, match="orientation"):
+        ocr(models, orientation="sideways")
