@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edge_ocr import __version__, cli_formats, cli_live, cli_redact, cli_scan, cli_serve
+from edge_ocr import __version__, cli_bulk, cli_formats, cli_live, cli_redact, cli_scan, cli_serve
 from edge_ocr.errors import EdgeOcrError, ImageError, InputError
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ examples:
 JSON: {"image", "width", "height", "words": [{"quad": [[x, y] x 4], "text", "confidence", "language",
   "characters": [{"text", "confidence"}]}], "lines": [{"quad", "text", "confidence", "words": [index]}],
   "ms": {"detect", "crop", "recognize", "total"}}; for a picture that cannot be read, {"image", "error"}.
-  Quads are pixels of the upright picture, clockwise from the top left of the text.
+  Quads are pixels of the picture as its EXIF orientation shows it, clockwise from the top left of the text as it is
+  read. "rotation" is there too where the text stands turned: 90, 180 or 270 degrees clockwise set it upright.
 
 exit status: 0 all read, 1 some could not be read, 2 nothing could be started
 """
@@ -100,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_common(read)
     _add_recognition(read)
+    read.add_argument("--orientation", choices=("auto", "upright"), default="auto",
+                      help="auto: pages turned by quarters are read too; upright: never asks, saves some time on hard "
+                      "pictures (default: auto)")
     cli_redact.add_mask(read)
     cli_formats.add_arguments(read)
     read.set_defaults(act=_read)
@@ -130,6 +134,17 @@ def _parser() -> argparse.ArgumentParser:
     _add_recognition(redact)
     _add_engine(redact)
     redact.set_defaults(act=_redact)
+
+    bulk = commands.add_parser(
+        "bulk", help="read many pictures, archives and videos into Parquet or JSON lines",
+        description=cli_bulk.DESCRIPTION, epilog=cli_bulk.EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    cli_bulk.add_arguments(bulk)
+    _add_recognition(bulk)
+    cli_redact.add_mask(bulk)
+    _add_models(bulk)
+    bulk.set_defaults(act=cli_bulk.bulk)
 
     live = commands.add_parser(
         "live", help="read the text of a camera, a video or a stream", description=cli_live.DESCRIPTION,
@@ -210,7 +225,9 @@ def _threads(text: str) -> int:
 
 
 def _read(options: argparse.Namespace) -> int:
-    ocr = _make_ocr(options, languages=options.lang, min_confidence=options.min_confidence)
+    ocr = _make_ocr(
+        options, languages=options.lang, min_confidence=options.min_confidence, orientation=options.orientation
+    )
 
     def work(image: NDArray[np.uint8]) -> tuple[dict[str, Any], str, Any]:
         reading = ocr.read(image)
