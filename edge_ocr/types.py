@@ -156,14 +156,14 @@ class Reading:
         return "\n".join(line.text for line in self.lines)
 
     def to_dict(self) -> dict[str, Any]:
-        return {
+        data = {
             "width": self.width,
             "height": self.height,
-            "rotation": self.rotation,
             "words": [w.to_dict() for w in self.words],
             "lines": [x.to_dict() for x in self.lines],
             "ms": {k: round(float(v), 2) for k, v in self.ms.items()},
         }
+        return {**data, "rotation": self.rotation} if self.rotation else data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Reading:

@@ -387,3 +387,11 @@ def test_a_line_upside_down_on_an_upright_page(models):
 def test_orientation_that_cannot_be(models):
     with pytest.raises(InputError, match="orientation"):
         ocr(models, orientation="sideways")
+
+
+def test_only_turned_readings_tell_their_rotation(models):
+    reader_ = ocr(models, "ko")
+    assert "rotation" not in reader_.read(sided(BOXES, 10, 55)).to_dict()
+    reading = reader_.read(sided(BOXES, 55, 10))
+    assert reading.to_dict()["rotation"] == 180
+    assert type(reading).from_dict(reading.to_dict()).rotation == 180
