@@ -205,7 +205,8 @@ def test_altered_weights_are_named(tmp_path: pathlib.Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     "arguments",
     [
-        [], ["translate"], ["read"], ["read", "a.png", "--threads", "0"], ["read", "a.png", "--orientation", "sideways"], ["read", "a.png", "--threads", "two"],
+        [], ["translate"], ["read"], ["read", "a.png", "--threads", "0"], ["read", "a.png", "--threads", "two"],
+        ["read", "a.png", "--orientation", "sideways"],
         ["read", "a.png", "--min-confidence", "1.5"], ["read", "a.png", "--min-confidence", "nan"],
         ["read", "a.png", "--lang", "ko,"], ["read", "a.png", "--lang", "ko,ko"], ["detect", "a.png", "--lang", "ko"],
     ],
