@@ -11,9 +11,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from calibration.measure import drift, find_scenes, read_texts
+from calibration.operating import Remembering, choose_threshold, detector_points, least_mistakes, read_scenes
 from calibration.ranges import BINS, ESTIMATORS, Histogram, Range, activations, collect, estimate
 from calibration.samples import Mix, Recorder, Samples
-from calibration.temperature import apply, expected_calibration_error, fit, reliability
+from calibration.temperature import apply, expected_calibration_error, fit, outcomes, reliability, rights
 from edge_ocr import manifest as m
 from edge_ocr.detect import Detector, encode
 from edge_ocr.models import find_detector, find_recognizer
@@ -156,3 +157,76 @@ def test_what_the_engine_was_given_is_what_is_recorded(tmp_path: Path) -> None:
     assert Samples(changed, [{"kind": "scene"}]).record(Mix(seed=7))["sha256"] != record["sha256"]
     assert isinstance(detector.manifest, m.DetectManifest)
     assert onnx.load_from_string(detector.read()).graph.output
+
+
+@pytest.mark.parametrize(
+    ("read", "truth", "right"),
+    [
+        ("AB", "AB", [1, 1]),
+        ("AXB", "AB", [1, 0, 1]),
+        ("AB", "AXB", [1, 1]),
+        ("XB", "AB", [0, 1]),
+        ("BA", "AB", [0, 0]),
+        ("", "AB", []),
+        ("AB", "", [0, 0]),
+        ("커피두진을", "커피두잔을", [1, 1, 1, 0, 1]),
+    ],
+)
+def test_which_characters_are_right(read: str, truth: str, right: list[int]) -> None:
+    found = rights(read, truth)
+    if (read, truth) == ("BA", "AB"):
+        assert sum(found) <= 1  # two alignments are equally near
+    else:
+        assert found == [bool(x) for x in right]
+
+
+def test_confidences_of_characters_words_and_whole_words(tmp_path: Path) -> None:
+    from edge_ocr.engine import OnnxEngine
+
+    en = find_recognizer("en", make_models(tmp_path / "models"))
+    crop = np.zeros((32, 64, 3), np.uint8)
+    hot = dataclasses.replace(en.manifest, confidence=dataclasses.replace(en.manifest.confidence, temperature=5.0))
+    found = outcomes(hot, OnnxEngine(en.read()), [crop, crop, crop], ["AB", "AX", " a b "])  # it reads AB, always
+    assert found.right["characters"].tolist() == [1, 1, 1, 0, 0, 0]
+    assert found.right["words"].tolist() == [1, 0.5, 0] and found.right["whole words"].tolist() == [1, 0, 0]
+    sure = found.confidence["characters"][:2]  # at temperature 1, whatever the manifest says
+    assert found.confidence["words"][0] == pytest.approx(np.sqrt(sure.prod()))
+    assert found.confidence["whole words"][0] == pytest.approx(sure.prod())
+    folded = outcomes(en.manifest, OnnxEngine(en.read()), [crop], ["a-b"], fold=True)
+    assert folded.right["whole words"].tolist() == [1]
+    assert folded.confidence["words"][0] == pytest.approx(found.confidence["words"][0])
+    assert set(found.errors(1.0)) == {"characters", "words", "whole words"}
+
+
+def test_the_minimum_tells_text_from_none() -> None:
+    text, none = [0.5, 0.7, 0.9, 0.95], [0.1, 0.2, 0.3]
+    c, t = np.array(text + none), np.array([True] * 4 + [False] * 3)
+    assert 0.3 < least_mistakes(c, t) <= 0.5
+    assert least_mistakes(text, [True] * 4) == 0  # nothing to leave out
+    lower = np.append(c, 0.05), np.append(t, True)
+    assert least_mistakes(*lower, worth=10) <= 0.05 < least_mistakes(*lower, worth=1)
+
+
+def test_scenes_are_read_and_thresholds_tried(tmp_path: Path) -> None:
+    from edge_ocr import OCR
+    from edge_ocr.engine import OnnxEngine
+    from training.synth.scene import Scene
+
+    models = make_models(tmp_path / "models")
+    elsewhere = [(0, 0), (9, 0), (9, 9), (0, 9)]
+    ocr = OCR(("en",), models_dir=models, threads=1, min_confidence=0)
+
+    def scene(*quads: object, ignore: bool = False) -> Scene:
+        return Scene(picture(), np.array(quads, np.float32), np.full(len(quads), ignore), "any")
+
+    confidence, text = read_scenes(ocr, [scene(WORD), scene(elsewhere)])
+    assert text.tolist() == [True, False] and (confidence > 0).all()
+    assert not len(read_scenes(ocr, [scene(WORD, ignore=True)])[0])
+    detector = find_detector(models)
+    once = Remembering(OnnxEngine(detector.read()))
+    points = detector_points(detector.manifest, once, [scene(WORD)])
+    assert len(once._known) == 1 and points[0]["f"] == 1
+    worse = [{"score_threshold": 0.5, "f": 0.8}, {"score_threshold": 0.7, "f": 0.803}]
+    assert choose_threshold(worse, 0.5) == 0.5
+    worse[1]["f"] = 0.9
+    assert choose_threshold(worse, 0.5) == 0.7
