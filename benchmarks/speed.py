@@ -6,7 +6,8 @@
 
 The frames are drawn, always alike: 0, 1, 10 and 30 lines of three words and fifteen characters, half of them Hangul, at
 640×480 and 1280×720. Times are p50 and p95 in milliseconds, per stage by the clock and as a whole in CPU time, which
-other work on the machine disturbs less. Memory, threads and start are taken in processes of their own.
+other work on the machine disturbs less. Memory, threads and start (import to the first reading) are taken in processes
+of their own. ``--markdown`` prints the README's tables.
 
 ``--compare`` runs both sets in one process, in turns, frame by frame, and prints the ratio of their CPU times: of whole
 readings, and of the detector and each recognizer alone on the inputs that these frames give.
@@ -15,6 +16,7 @@ readings, and of the detector and each recognizer alone on the inputs that these
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import platform
@@ -51,7 +53,7 @@ _WORDS = (
 )  # fmt: skip
 # A fresh process: import, read one frame; its own times, memory and threads.
 _FRESH = """
-import json, resource, sys, time
+import json, sys, time
 wall, cpu = time.perf_counter(), time.process_time()
 import numpy as np
 from edge_ocr import OCR
@@ -61,10 +63,12 @@ reading = ocr.read(image)
 wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
 for _ in range(2):
     ocr.read(image)
-status = open("/proc/self/status").read().split() if sys.platform == "linux" else ["Threads:", 0]
-threads = int(status[status.index("Threads:") + 1])
-print(json.dumps({"cold_start_ms": 1000 * wall, "cold_start_cpu_ms": 1000 * cpu, "process_threads": threads,
-                  "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+found = {"cold_start_ms": 1000 * wall, "cold_start_cpu_ms": 1000 * cpu}
+if sys.platform == "linux":  # getrusage may tell the peak of the process that started this one
+    status = open("/proc/self/status").read().split()
+    found["process_threads"] = int(status[status.index("Threads:") + 1])
+    found["peak_rss_mib"] = int(status[status.index("VmHWM:") + 1]) / 1024
+print(json.dumps(found))
 """
 
 Image = NDArray[np.uint8]
@@ -161,6 +165,10 @@ def fresh(models: Path | None, *, languages: Sequence[str], threads: int, repeat
     finally:
         work.unlink(missing_ok=True)
     return found
+
+
+def _load() -> str:
+    return f"{os.getloadavg()[0]:.0f}" if hasattr(os, "getloadavg") else "unknown"
 
 
 def _root() -> Path:
@@ -270,6 +278,45 @@ def table(report: Mapping[str, Any]) -> str:
     return "\n".join(out)
 
 
+def markdown(report: Mapping[str, Any]) -> str:
+    """The README's tables, with the day, the machine and the command."""
+    told = f"{report['date']}, {report['machine']}, threads: {report['threads']}; `{report['command']}`."
+    out = [told]
+    if "frames" in report:
+        stages = [k for k in STAGES if k != "total"]
+        head = ["frame", "words read", *(f"{k}, p50 / p95 ms" for k in (*stages, "total")), "CPU, p50 / p95 ms"]
+        body = [
+            [f"{r['width']}×{r['height']}, {r['lines']} lines", str(r["words_read"])]
+            + [f"{r['p50'][k]:.0f} / {r['p95'][k]:.0f}" for k in (*stages, "total", "cpu")]
+            for r in report["frames"]
+        ]
+        out.append(_rows(head, body))
+        head = ["new process, ten lines", "start, ms", "start, CPU ms", "peak memory, MiB", "threads"]
+        keys = ("cold_start_ms", "cold_start_cpu_ms", "peak_rss_mib", "process_threads")
+        body = [
+            [k.replace("x", "×"), *(f"{r[x]:.0f}" if x in r else "–" for x in keys)] for k, r in report["start"].items()
+        ]
+        out.append(_rows(head, body))
+        sizes_ = report["bytes"]
+        body = [[k, f"{v:,}"] for k, v in (sizes_ | {"together": sum(sizes_.values())}).items()]
+        out.append(_rows(["model", "bytes"], body))
+    if "networks" in report:
+        head = ["", f"{report['a']}, CPU ms", f"{report['b']}, CPU ms", "ratio (quartiles)"]
+        body = [
+            [name, f"{r['a_cpu_ms']:.1f}", f"{r['b_cpu_ms']:.1f}", f"{r['ratio']:.2f} ({low:.2f} – {high:.2f})"]
+            for part in ("networks", "readings")
+            for name, r in report[part].items()
+            for low, high in [r["ratio_quartiles"]]
+        ]
+        body.append(["bytes, together", *(f"{report['bytes'][report[x]]:,}" for x in "ab"), ""])
+        out.append(_rows(head, body))
+    return "\n\n".join(out)
+
+
+def _rows(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    return "\n".join("| " + " | ".join(x) + " |" for x in (head, ["---"] * len(head), *body))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, help="models folder; default: as the runtime finds it")
@@ -279,20 +326,24 @@ def main() -> None:
     parser.add_argument("--lang", default="ko,en", metavar="L,L")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=20)
+    parser.add_argument("--markdown", action="store_true", help="print the README's tables")
     parser.add_argument("--out", type=Path, help="JSON file")
     a = parser.parse_args()
     cv2.setNumThreads(a.threads)
     languages = a.lang.split(",")
     report: dict[str, Any] = {
         "made_by": "benchmarks/speed.py",
-        "machine": f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}",
+        "date": datetime.date.today().isoformat(),
+        "command": "python -m benchmarks.speed " + " ".join(sys.argv[1:]),
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}, "
+        f"load {_load()}",
         "threads": a.threads,
     }  # fmt: skip
     if a.compare:
         report |= compare(*a.compare, languages=languages, threads=a.threads, repeat=a.repeat)
     else:
         report |= measure(a.models, languages=languages, threads=a.threads, repeat=a.repeat)
-    print(table(report))
+    print(markdown(report) if a.markdown else table(report))
     if a.out:
         a.out.parent.mkdir(parents=True, exist_ok=True)
         a.out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
