@@ -2,11 +2,13 @@
 
     python -m calibration --models edge_ocr/weights --ingredients DIR --out out/calibration [--write]
 
-1. the temperature of every recognizer (``calibration.temperature``), with calibration errors and reliability diagrams;
+1. the temperature of each recognizer (``calibration.temperature``), with calibration errors and reliability diagrams;
 2. the operating points of reader and detector on drawn scenes (``calibration.operating``).
 
 ``--out`` gets calibration.json and the diagrams. With ``--write`` temperatures, calibration errors and the minimum go
-into the model.json files; without it nothing there changes. ``--markdown`` prints the README's table.
+into the model.json files, of the recognizers of ``--lang``: the thresholds of the scanners for plates and machine-readable
+zones were chosen at temperature 1, so theirs are measured, and written only where ``--only`` names them. Without
+``--write`` nothing changes. ``--markdown`` prints the README's table.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration import operating, temperature
+from edge_ocr.manifest import load_manifest
 
 
 def markdown(report: Mapping[str, Any]) -> str:
@@ -51,6 +54,7 @@ def main() -> None:
     p.add_argument("--write", action="store_true", help="put what is found into model.json")
     a = p.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
+    languages = a.lang.split(",")
     report: dict[str, Any] = {"temperatures": {}}
     for folder in temperature.recognizers(a.models):
         if a.only is not None and folder.name not in a.only.split(","):
@@ -58,11 +62,10 @@ def main() -> None:
         target = a.out / f"reliability-{folder.name}.png"
         found = temperature.calibrate(folder, a.ingredients, lines=a.lines, plot_to=target)
         report["temperatures"][folder.name] = found
-        if a.write:
+        if a.write and (a.only is not None or set(load_manifest(folder).languages) & set(languages)):
             temperature.write(folder, found)
         print(f"{folder.name}: {json.dumps(found)}", flush=True)
     if a.scenes:
-        languages = a.lang.split(",")
         points = operating.run(a.models, a.ingredients, scenes=a.scenes, languages=languages, worth=operating.WORTH)
         report["operating points"] = points
         operating.plot(a.out / "operating.png", points)
