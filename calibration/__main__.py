@@ -6,9 +6,9 @@
 2. the operating points of reader and detector on drawn scenes (``calibration.operating``).
 
 ``--out`` gets calibration.json and the diagrams. With ``--write`` temperatures, calibration errors and the minimum go
-into the model.json files, of the recognizers of ``--lang``: the thresholds of the scanners for plates and machine-readable
-zones were chosen at temperature 1, so theirs are measured, and written only where ``--only`` names them. Without
-``--write`` nothing changes. ``--markdown`` prints the README's table.
+into the model.json files of the recognizers of ``--lang``: the thresholds of the scanners for plates and for
+machine-readable zones were chosen at temperature 1, so theirs are measured, and written only where ``--only`` names
+them. Without ``--write`` nothing changes. ``--markdown`` prints the README's table.
 """
 
 from __future__ import annotations
