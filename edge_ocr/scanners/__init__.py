@@ -1,8 +1,8 @@
-"""Scanners: what is on number plates and in machine-readable zones, not just its text.
+"""Scanners: what is on number plates, identity papers and in machine-readable zones, not just its text.
 
 Each module has a pure ``parse`` and a thin ``Scanner`` around a reader.
 """
 
 from __future__ import annotations
 
-__all__ = ["mrz", "plate"]
+__all__ = ["idcard", "mrz", "plate"]

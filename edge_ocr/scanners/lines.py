@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr import geometry as g
+from edge_ocr.detect import Detector
+from edge_ocr.engine import OnnxEngine
 from edge_ocr.errors import ModelNotFound
-from edge_ocr.models import RecognizerModel, find_recognizer, list_models
+from edge_ocr.models import RecognizerModel, find_detector, find_recognizer, list_models
+from edge_ocr.recognize import Recognizer
 from edge_ocr.types import Quad, Region
 
-__all__ = ["Line", "chains", "find_first", "line_of", "to_quad", "widen"]
+__all__ = ["Line", "chains", "find_first", "line_of", "make_detector", "make_recognizer", "to_quad", "widen"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,20 @@ def find_first(names: Sequence[str], models_dir: str | os.PathLike[str] | None) 
         if name in there:
             return find_recognizer(name, models_dir)
     raise ModelNotFound(f"none of the recognizers {', '.join(names)} is there, only {', '.join(sorted(there))}")
+
+
+def make_detector(models_dir: str | os.PathLike[str] | None, *, threads: int) -> Detector:
+    """The detector of the folder of models, ready to run. Raises ModelNotFound."""
+    model = find_detector(models_dir)
+    return Detector(model.manifest, OnnxEngine(model.read(), threads=threads))
+
+
+def make_recognizer(
+    names: Sequence[str], models_dir: str | os.PathLike[str] | None, *, threads: int
+) -> Recognizer:
+    """The recognizer that ``find_first`` finds, ready to run."""
+    model = find_first(names, models_dir)
+    return Recognizer(model.manifest, OnnxEngine(model.read(), threads=threads))
 
 
 def chains(

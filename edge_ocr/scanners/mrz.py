@@ -26,13 +26,11 @@ from edge_ocr.constrain import Pattern, search
 from edge_ocr.crop import crop_quads
 from edge_ocr.ctc import Decoded, LogProbs, greedy
 from edge_ocr.detect import Detector
-from edge_ocr.engine import OnnxEngine
 from edge_ocr.errors import InputError
 from edge_ocr.geometry import bounding_rectangle, heights, reading_angles, widths
 from edge_ocr.image import load_image
-from edge_ocr.models import find_detector
-from edge_ocr.recognize import Recognizer, align
-from edge_ocr.scanners.lines import find_first, to_quad
+from edge_ocr.recognize import align
+from edge_ocr.scanners.lines import make_detector, make_recognizer, to_quad
 from edge_ocr.types import Quad, Region, TextWord
 
 if TYPE_CHECKING:
@@ -283,6 +281,7 @@ class Scanner:
     """Finds and reads machine-readable zones in pictures.
 
     ``threads`` and ``models_dir`` as for ``OCR``. ``min_confidence``: zones that are read less surely are left out.
+    ``detector``: one that is there already, for those who look for more than zones.
 
     The recognizer is ``mrz`` where the folder of models has it, else the one of English, or of Korean, which know the
     characters but not what OCR-B looks like; ``recognizer`` says which. Raises ModelNotFound where there is none of
@@ -290,22 +289,28 @@ class Scanner:
     """
 
     def __init__(
-        self, *, threads: int = 1, models_dir: str | os.PathLike[str] | None = None, min_confidence: float = 0.5
+        self,
+        *,
+        threads: int = 1,
+        models_dir: str | os.PathLike[str] | None = None,
+        min_confidence: float = 0.5,
+        detector: Detector | None = None,
     ) -> None:
         if not 0 <= min_confidence <= 1:
             raise InputError(f"min_confidence: expected a number in 0..1, found {min_confidence!r}")
         self.min_confidence = float(min_confidence)
-        detector = find_detector(models_dir)
-        self._detector = Detector(detector.manifest, OnnxEngine(detector.read(), threads=threads))
-        model = find_first(MODELS, models_dir)
-        self.recognizer = model.manifest.name
-        self._recognizer = Recognizer(model.manifest, OnnxEngine(model.read(), threads=threads))
+        self._detector = detector if detector is not None else make_detector(models_dir, threads=threads)
+        self._recognizer = make_recognizer(MODELS, models_dir, threads=threads)
+        self.recognizer = self._recognizer.manifest.name
 
     def scan(self, image: ImageSource) -> tuple[Mrz, ...]:
         """The zones in a picture (path, bytes, array, PIL image or Frame), accepted ones first, then the surest. Raises
         ImageError."""
         picture = load_image(image)
-        regions = self._detector.detect(picture)
+        return self.scan_regions(picture, self._detector.detect(picture))
+
+    def scan_regions(self, picture: Image, regions: Sequence[Region]) -> tuple[Mrz, ...]:
+        """The zones among given regions of a picture uint8 ``[H, W, 3]`` RGB: for those who have detected already."""
         found: list[tuple[frozenset[int], Mrz]] = []
         for rows, quads in _zones(regions):
             zone = self._read(picture, quads)
