@@ -67,6 +67,13 @@ _EDGE = 2.0  # pixels from the edge, within which a text may go on beyond it
 _RESHAPED = 1.2  # a text whose width by height changed by this factor is another piece of it
 _LONGER = 2  # detections that find more of it, until that is believed
 _SHORTER = 6  # and detections in a row that find less
+_BEYOND = 0.9  # heights by which a reading looks beyond both ends of a text, for letters that the detector lost
+_TOUCH = 0.05  # heights between two texts that may be one
+_HELD = 0.6  # of a text's area, from which it is a piece of another
+_PROBES = 2  # such readings that found nothing more, until they end,
+_GROWN = 6  # or that did
+_PLAIN = 0.8  # confidence of each letter found beyond
+_OUTWARD, _INWARD = 0.5, 0.15  # how far an end follows the detector's, who rather loses letters than makes them up
 _NEAR = 3.0  # heights within which a text that went missing is looked for, if the same is read
 _PIECES = 3  # detections in a row that find a text in pieces, or as part of a larger one, until that is believed
 
@@ -160,6 +167,8 @@ class _Text:
     longer: int = 0  # detections that found more
     shorter: int = 0  # detections in a row that found less
     seen: int = 1  # detections that found it like this
+    probes: int = 0  # readings beyond its ends that found nothing
+    grown: int = 0  # and that found more letters
     votes: Votes = field(default_factory=Votes)
     told: str = ""
     stable: bool = False
@@ -233,6 +242,7 @@ class Stream:
         self.language = language
         self._ocr = ocr
         self._accepts: Callable[[str], bool] = getattr(ocr, "accepts", lambda _: True)
+        self._words = not hasattr(ocr, "accepts")  # a plate is whole or none
         self._limits = ocr.quality
         self._flow = Flow()
         self._scene: Scene | None = None
@@ -424,9 +434,10 @@ class Stream:
         text.misses, text.pieces = 0, 0
         came, text.cut = text.cut, self._cut(quad)
         ratio = _shape(quad) / text.shape
-        if 1 / _RESHAPED < ratio < _RESHAPED:
-            # The flow is steadier than the detector, which is right in the mean: they share.
-            text.quad = 0.5 * (text.quad + quad)
+        if 1 / _RESHAPED < ratio < _RESHAPED or (text.grown and ratio < 1):
+            # The flow is steadier than the detector, which is right in the mean: they share. What was read beyond its
+            # ends is not given up for its losing them again.
+            text.quad = _shared(text.quad, quad, inward=0.0 if text.grown else _INWARD)
             text.seen, text.shorter = text.seen + 1, 0
             return
         # A detector rather loses an end of a long word than makes one up: two sightings of more are believed at once,
@@ -435,6 +446,7 @@ class Stream:
         if text.cut or came or text.longer >= _LONGER or text.shorter >= _SHORTER:
             text.quad, text.shape = quad, _shape(quad)
             text.longer, text.shorter, text.seen = 0, 0, 1
+            text.probes = text.grown = 0
             if not text.cut:
                 text.votes, text.fittest = Votes(), 0.0  # what was read before was not this
 
@@ -512,11 +524,71 @@ class Stream:
     def _read(self, image: Image, chosen: list[tuple[_Text, Image]]) -> list[Event]:
         if not chosen:
             return []
-        regions = [Region(_quad(text.quad), 1.0) for text, _ in chosen]
+        wide = {k: self._beyond(text) for k, (text, _) in enumerate(chosen) if self._probed(text)}
+        quads = [text.quad for text, _ in chosen] + list(wide.values())
+        words = self._ocr.read_regions(image, [Region(_quad(quad), 1.0) for quad in quads])
+        more = dict(zip(wide, words[len(chosen) :], strict=True))
         events: list[Event] = []
-        for (text, patch), word in zip(chosen, self._ocr.read_regions(image, regions), strict=True):
+        for k, ((text, patch), word) in enumerate(zip(chosen, words, strict=False)):
+            if text not in self._texts:
+                continue  # it was a piece of one that has grown
+            before = text.grown
+            word = self._extend(text, word, more.get(k), wide.get(k))
+            if text.grown > before:
+                events.extend(self._swallow(text))
             events.extend(self._vote(text, word, patch, image))
         return events
+
+    def _swallow(self, text: _Text) -> list[Event]:
+        """Ends texts that turn out to be pieces of one that has grown."""
+        others = [t for t in self._texts if t is not text]
+        if not others:
+            return []
+        quads = np.array([t.quad for t in others])
+        shared = g.intersection_area(quads, np.repeat(text.quad[None], len(quads), 0))
+        gone = [t for t, part, size in zip(others, shared, g.area(quads), strict=True) if part > _HELD * size]
+        self._texts = [t for t in self._texts if t not in gone]
+        return [self._event("lost", t) for t in gone if t.told]
+
+    def _probed(self, text: _Text) -> bool:
+        """Whether a text's readings look beyond its ends."""
+        return self._words and not text.cut and text.probes < _PROBES and text.grown < _GROWN
+
+    def _beyond(self, text: _Text) -> g.Array:
+        """A text's quad with its ends moved outwards, as far as no other text stands there; one that touches it may be
+        the rest of the same word."""
+        high = float(g.heights(text.quad[None])[0])
+        others = np.array([t.quad for t in self._texts if t is not text], np.float64).reshape(-1, 4, 2)
+        near = np.repeat(_longer(text.quad, _TOUCH * high, _TOUCH * high)[None], len(others), 0)
+        others = others[g.intersection_area(near, others) < 1]
+        by = [0.0, 0.0]
+        for end in (0, 1):
+            reach = [0.0, 0.0]
+            reach[end] = _BEYOND * high
+            whole = _longer(text.quad, *reach)
+            # Only what is beyond counts: neighbours may overlap the text itself.
+            part = whole.copy()
+            part[[1, 2] if end == 0 else [0, 3]] = text.quad[[0, 3] if end == 0 else [1, 2]]
+            if not len(others) or float(g.intersection_area(np.repeat(part[None], len(others), 0), others).max()) < 1:
+                by[end] = reach[end]
+        return _longer(text.quad, *by)
+
+    def _extend(self, text: _Text, word: TextWord, more: TextWord | None, wide: g.Array | None) -> TextWord:
+        """The reading that counts, of a text and of what stands beyond its ends as well; a text that goes on there is
+        made longer."""
+        if more is None or wide is None:
+            return word
+        extra = _letters_beyond(word.text, more)
+        if extra is None:
+            text.probes += 1
+            return word
+        each = 1.1 * float(g.widths(text.quad[None])[0]) / max(len(word.text), 1)
+        room = (float(np.hypot(*(wide[k] - text.quad[k]))) for k in (0, 1))
+        text.quad = _longer(text.quad, *(min(n * each, most) for n, most in zip(extra, room, strict=True)))
+        text.shape = _shape(text.quad)
+        text.probes, text.grown = 0, text.grown + 1
+        text.votes, text.fittest, text.reads = Votes(), 0.0, 0  # what was read before was a piece
+        return more
 
     def _vote(self, text: _Text, word: TextWord, patch: Image, image: Image) -> list[Event]:
         """Counts one more reading; what is to be told of it."""
@@ -600,6 +672,50 @@ def _lap(start: float) -> float:
 def _quad(points: g.Array) -> Quad:
     a, b, c, d = points.tolist()
     return ((a[0], a[1]), (b[0], b[1]), (c[0], c[1]), (d[0], d[1]))
+
+
+def _longer(quad: g.Array, start: float, end: float) -> g.Array:
+    """A quad with its ends moved outwards by so many pixels."""
+    along = quad[[1, 2]] - quad[[0, 3]]
+    along = along / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-6)[:, None]
+    top, bottom = along
+    return np.array([quad[0] - start * top, quad[1] + end * top, quad[2] + end * bottom, quad[3] - start * bottom])
+
+
+def _shared(quad: g.Array, found: g.Array, *, inward: float) -> g.Array:
+    """A followed quad brought nearer to the one that was found: half way, but its ends inwards only by ``inward``."""
+    middle = (quad[[1, 2]] - quad[[0, 3]]).sum(0)
+    along = middle / max(float(np.hypot(*middle)), 1e-6)
+    gap = found - quad
+    ahead = gap @ along
+    outward = ahead * np.array([-1, 1, 1, -1]) > 0
+    pull = ahead * np.where(outward, _OUTWARD, inward)
+    across = gap - ahead[:, None] * along
+    return np.asarray(quad + 0.5 * across + pull[:, None] * along)
+
+
+def _letters_beyond(text: str, more: TextWord) -> tuple[int, int] | None:
+    """How many letters a reading that looks farther has before and after ``text``, or after what is left of it without
+    a cut letter at its end; None where there are none that are sure and adjoin it."""
+    if not text or len(more.text) <= len(text) or len(more.characters) != len(more.text):
+        return None
+    for a, b in ((0, len(text)), (0, len(text) - 1), (1, len(text)), (1, len(text) - 1)):
+        core = text[a:b]
+        if (core != text and len(core) < 2) or core not in more.text:
+            continue
+        start = more.text.index(core)
+        end = start + len(core)
+        # A mark at the very end may be a speck, or the edge of what stands beyond.
+        first, last = 0, len(more.text)
+        while first < start and not more.text[first].isalnum():
+            first += 1
+        while last > end and not more.text[last - 1].isalnum():
+            last -= 1
+        extra = more.characters[first:start] + more.characters[end:last]
+        before, after = max(start - first - a, 0), max(last - end - (len(text) - b), 0)
+        if extra and before + after and all(c.confidence >= _PLAIN and c.text != " " for c in extra):
+            return before, after
+    return None
 
 
 def _shape(quad: g.Array) -> float:

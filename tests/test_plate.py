@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_ocr.errors import ImageError, InputError, ModelNotFound
-from edge_ocr.scanners.plate import DISTRICTS, REGIONS, Scanner, as_row, grammar, parse
+from edge_ocr.scanners.lines import Line
+from edge_ocr.scanners.plate import DISTRICTS, REGIONS, Scanner, _Candidate, _with_upper, as_row, grammar, parse
 
 coded = pytest.importorskip("coded")
 pytest.importorskip("onnxruntime")
@@ -196,3 +197,33 @@ def test_errors(tmp_path: pathlib.Path) -> None:
     other = coded.make_models(tmp_path / "x", name="plate-kr", charset="0", size=SIZE, words=[coded.box(8, 8, "000")])
     with pytest.raises(ImageError):
         Scanner(models_dir=other).scan(np.zeros((0, 0, 3), np.uint8))
+
+
+def test_an_upper_line_that_was_not_found_is_looked_for_above() -> None:
+    # As on a yellow plate of 440 by 220 mm: the lower line at 84..200, the upper one at 11..72.
+    lower = np.array([[20, 84], [420, 84], [420, 200], [20, 200]], np.float64)
+    turn = np.array([[0.98, 0.199], [-0.199, 0.98]])
+    candidate = _with_upper(_Candidate((Line((3,), lower @ turn),), frozenset({3})))
+    upper, same = candidate.lines
+    assert candidate.words == {3} and (same.quad == lower @ turn).all()
+    back = upper.quad @ np.linalg.inv(turn)
+    assert back[:, 0] == pytest.approx([20, 420, 420, 20])
+    assert back[:2, 1] == pytest.approx([11, 11], abs=3) and back[2:, 1] == pytest.approx([72, 72], abs=4)
+
+
+def test_a_first_figure_that_was_not_found_is_read(tmp_path: pathlib.Path) -> None:
+    image = picture()
+    coded.put(image, 30, 60, "1", CHARSET)
+    words = [coded.put(image, 50, 60, "23가4567", CHARSET)]
+    assert scan(tmp_path, image, words) == ["123가4567"]
+
+
+def test_a_known_place_is_read_again(tmp_path: pathlib.Path) -> None:
+    image = picture()
+    words = [coded.put(image, 80, 40, "서울12", CHARSET), coded.put(image, 70, 84, "바3456", CHARSET)]
+    folder = coded.make_models(tmp_path, name="plate-kr", charset=CHARSET, size=SIZE, words=words)
+    scanner = Scanner(models_dir=folder)
+    (plate,) = scanner.scan(image)
+    again, nothing = scanner.read(image, [plate.quad, ((300, 20), (380, 20), (380, 50), (300, 50))])
+    assert nothing is None
+    assert again is None or again.text == plate.text  # where two lines part is a guess

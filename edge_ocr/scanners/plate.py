@@ -192,11 +192,14 @@ _INK_SHARES = (0.31, 0.38)  # and of the height of its two lines alone
 _BANDS = ((0.0, 1.0), (0.08, 0.92))  # where the line of a plate that fills its picture stands
 _TALL_BANDS = ((0.18, 0.90), (0.0, 1.0))  # and of one that is less than three times as wide as high
 _TALL = 3.2
+_LOWER = re.compile("[가-힣]?[0-9]{4}")  # what the lower of two lines says
+_ABOVE = (0.08, 0.62)  # where the upper one lies above it, in heights of the lower one
 _CROP_SIZE = (720, 300)  # a picture no larger, width and height, may be a plate that was cut out
 # What is told is believed: `python -m benchmarks.plateness` chooses these on drawn plates and what is drawn as none.
 _CHANGES = 2  # characters in which grammar and plain reading may differ
 _WEAKEST = 0.30  # confidence of the least sure character,
 _LETTER = 0.40  # and of Hangul, which is what other text lacks
+_NEW = 0.75  # confidence of each character by which one crop's text is longer than the others'
 _AGREED = 0.06  # by so much a text may be less sure that two crops agree on
 
 
@@ -314,21 +317,28 @@ class Scanner:
     ) -> list[tuple[_Candidate, Plate]]:
         """What the candidates read under the grammar, where that is sure enough. Each is cut out in two or more ways:
         bolts and rims beside a plate look like figures in one crop, seldom in all."""
-        plausible = []
+        plausible: list[tuple[_Candidate, LogProbs]] = []
         rule = self._recognizer.log_probs([self._crop(picture, c, _RULE) for c in candidates])
+        lowers = []
         for candidate, lp in zip(candidates, rule, strict=True):
-            plain = greedy(lp).text
+            plain = re.sub(r"\s+", "", greedy(lp).text)
+            if len(candidate.lines) == 1 and _LOWER.fullmatch(plain):
+                lowers.append(_with_upper(candidate))
             if sum(c.isdecimal() for c in plain) >= 3 and 5 <= len(plain) <= 13:
                 plausible.append((candidate, lp))
+        if lowers:  # the lower line of two: the upper one, in small letters, is easily missed
+            above = self._recognizer.log_probs([self._crop(picture, c, _RULE) for c in lowers])
+            plausible += list(zip(lowers, above, strict=True))
         tight = self._recognizer.log_probs([self._crop(picture, c, _TIGHT) for c, _ in plausible])
         readings: list[list[Plate]] = []
         more: list[tuple[int, _Candidate, tuple[float, float, float]]] = []
         for k, ((candidate, lp), other) in enumerate(zip(plausible, tight, strict=True)):
             readings.append([p for p in (self._plate(candidate, x) for x in (lp, other)) if p is not None])
-            if readings[k] and max(p.confidence for p in readings[k]) >= _TRUSTED and len(_texts(readings[k])) == 1:
-                continue
-            more.append((k, candidate, _WIDE))
-            if len(candidate.lines) == 1:
+            sure = readings[k] and max(p.confidence for p in readings[k]) >= _TRUSTED
+            if not (sure and len(_texts(readings[k])) == 1):
+                more.append((k, candidate, _WIDE))
+            if len(candidate.lines) == 1 and any(p.text[:3].isdecimal() is False for p in readings[k]):
+                # A first figure, or a region stacked before it, may not have been found.
                 line = candidate.lines[0]
                 reach = Line(line.words, widen(line, start=_STACKED))
                 more.append((k, _Candidate((reach,), candidate.words), _RULE))
@@ -434,6 +444,16 @@ def _in_place(quad: NDArray[np.float64], k: int) -> list[_Candidate]:
     return out + [c for c in _cuts(quad, frozenset({k}), _INK_SHARES) if len(c.lines) == 2]
 
 
+def _with_upper(candidate: _Candidate) -> _Candidate:
+    """The lower line of a plate, and where the upper one must be."""
+    lower = candidate.lines[0]
+    q, h = lower.quad, lower.height
+    up = [(q[k] - q[3 - k]) / max(float(np.hypot(*(q[k] - q[3 - k]))), 1e-6) * h for k in (0, 1)]
+    near, far = _ABOVE
+    upper = np.array([q[0] + far * up[0], q[1] + far * up[1], q[1] + near * up[1], q[0] + near * up[0]])
+    return _Candidate((Line((), upper), lower), candidate.words)
+
+
 def _cuts(quad: NDArray[np.float64], words: frozenset[int], shares: Sequence[float]) -> list[_Candidate]:
     def rows(top: float, bottom: float) -> Line:
         left, right = quad[3] - quad[0], quad[2] - quad[1]
@@ -477,6 +497,12 @@ def _agreed(plates: Sequence[Plate], least: float) -> Plate | None:
     if not support:
         return None
     text = max(support, key=lambda t: support[t])
+    # Two figures may be the end of three, and what has no region may have one: a crop that shows more knows better.
+    for p in plates:
+        if len(p.text) > len(text) and p.text.endswith(text) and believable(p):
+            new = p.characters[: len(p.text) - len(text)]
+            if all(c.confidence >= _NEW for c in new) and p.confidence >= least:
+                text = p.text
     same = [p for p in plates if p.text == text]
     best = max(same, key=lambda p: p.confidence)
     return best if best.confidence >= least - _AGREED * (len(same) > 1) and believable(best) else None
