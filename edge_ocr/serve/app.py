@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any, TypeVar
@@ -25,6 +26,7 @@ from edge_ocr.types import TextWord
 
 __all__ = ["build"]
 
+log = logging.getLogger("edge_ocr.serve")
 T = TypeVar("T")
 Characters = Annotated[bool, Query(description="each character's confidence too")]
 Masked = Annotated[bool, Query(description="mask identity numbers in what is answered")]
@@ -48,10 +50,12 @@ def build(settings: Settings, metrics: Metrics | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(service.warm_up)
+        log.info("ready")
         sampling = asyncio.create_task(_sample(counted))
         yield
         sampling.cancel()
         await asyncio.to_thread(service.close)
+        log.info("stopped")
 
     app = FastAPI(
         title="edge_ocr", version=__version__, description=describe.DESCRIPTION, lifespan=lifespan, docs_url=None,

@@ -11,6 +11,7 @@ import binascii
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,7 @@ __all__ = ["Budget", "Form", "parse_form", "parse_json", "pictures", "read_body"
 _MAX_PARTS = 256
 _MAX_PART_HEADER = 8192
 _DATA = "data:"
+_DRAIN, _MOST_DRAINED = 2.0, 1 << 26  # seconds and bytes of a refused body
 
 
 class Budget:
@@ -35,10 +37,11 @@ class Budget:
         self._lock = threading.Lock()
         self.held = 0
 
-    def take(self, count: int) -> None:
-        """Raises Refusal (503) where there is no room now, and (413) where there never is."""
+    def take(self, count: int, *, already: int = 0) -> None:
+        """Raises Refusal (503) where there is no room now, and (413) where there never is, for one that has taken
+        ``already``."""
         with self._lock:
-            if count > self._most:
+            if already + count > self._most:
                 raise Refusal(413, "too_large", "this is more than the server may hold; send a smaller picture")
             if self.held + count > self._most:
                 raise busy(1, "too many large pictures at a time")
@@ -61,6 +64,7 @@ async def read_body(request: Request, *, most: int, seconds: float, held: list[i
     above ``most`` bytes (413), one that has not come after ``seconds`` (408) or a caller that left (499)."""
     told = request.headers.get("content-length", "")
     if told.isdecimal() and int(told) > most:
+        await _drain(request)
         raise _too_large(most)
     parts: list[bytes] = []
     size = 0
@@ -71,7 +75,7 @@ async def read_body(request: Request, *, most: int, seconds: float, held: list[i
             size += len(chunk)
             if size > most:
                 raise _too_large(most)
-            budget.take(2 * len(chunk))  # once in pieces, once as a whole, or decoded
+            budget.take(2 * len(chunk), already=sum(held))  # once in pieces, once as a whole
             held.append(2 * len(chunk))
             parts.append(chunk)
 
@@ -82,6 +86,21 @@ async def read_body(request: Request, *, most: int, seconds: float, held: list[i
     except ClientDisconnect:
         raise Refusal(499, "left", "the caller left") from None
     return b"".join(parts)
+
+
+async def _drain(request: Request) -> None:
+    """Takes some of a body and throws it away: most callers send all before they listen, and would not hear why they
+    are refused. Those that send without end are cut."""
+
+    async def take() -> None:
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > _MOST_DRAINED:
+                return
+
+    with suppress(asyncio.TimeoutError, ClientDisconnect):
+        await asyncio.wait_for(take(), _DRAIN)
 
 
 _CLOSE = {"Connection": "close"}

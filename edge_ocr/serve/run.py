@@ -34,13 +34,14 @@ _IDLE = 15  # seconds that a connection without requests stays open
 
 
 class _Protocol(H11Protocol):
-    """Cuts a connection whose request's headers have not come in time; uvicorn alone waits for ever."""
+    """Cuts a connection whose request's headers have not come in time, where uvicorn alone waits for ever."""
 
     limit = 10.0
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.access_log = False  # a handler anywhere above it would turn it on, and it tells queries
         self._wait()
 
     def data_received(self, data: bytes) -> None:

@@ -27,7 +27,7 @@ class Character(_Strict):
 
 
 class Word(_Strict):
-    quad: Quad | None
+    quad: Quad | None = None
     text: str
     confidence: Share
     language: str = Field(description="the recognizer that read it")
