@@ -255,7 +255,10 @@ class _Page:
         number = self.take_number("alien_number")
         self.take_labelled("sex", _sex)
         for k in self.order:  # often beside the number, and read with it
-            inside = re.search(r"(?:성\s?별|\bsex)\W*([MF남여])\b", self.spans[k].text, re.IGNORECASE)
+            text = self.spans[k].text
+            inside = re.search(r"(?:성\s?별|\bsex)\W*([MF남여])\b", text, re.IGNORECASE)
+            if k == number:
+                inside = inside or re.search(r"[0-9*]\s+성?\S{0,2}\s*([MF])$", text.strip())
             if "sex" not in self.fields and inside is not None:
                 self.put("sex", inside[1], _sex(inside[1]) or "", (k,))
         self.take_labelled("nationality", _words)

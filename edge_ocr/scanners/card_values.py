@@ -23,7 +23,8 @@ _DIGITS = str.maketrans("OoDQIl|!ZzSsBbGqg", "00001111225586699")
 _DASHES = "-–—―−~_=·.:,' "
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DATE = re.compile(
-    r"(?<![0-9])(19|20)\s?(\d)\s?(\d)\s*[.,·년/-]?\s*(1[0-2]|0?[1-9])\s*[.,·월/-]\s*(3[01]|[12][0-9]|0?[1-9])(?![0-9])"
+    r"(?<![0-9])(19|20)\s?(\d)\s?(\d)\s*[.,·년/-]?\s*(1\s?[0-2]|0?\s?[1-9])\s*[.,·월/-]"
+    r"\s*(3\s?[01]|[12]\s?[0-9]|0?\s?[1-9])(?![0-9])"
 )
 _PLAIN_DATE = re.compile(
     r"(?<![0-9])((?:19|20)\d\d)\s?[.,·]?\s?(1[0-2]|0[1-9])\s?[.,·]?\s?(3[01]|[12][0-9]|0[1-9])(?![0-9])"
@@ -126,7 +127,7 @@ def passport_number(text: str) -> str | None:
         if len(token) != 9 or not token[0].isalpha():
             continue
         rest = token[1:]
-        if sum(c.isdecimal() for c in rest) < 6:
+        if sum(c.isdecimal() for c in rest) < 5:
             continue
         if rest[3].isalpha() and rest[3] not in "OIQ":
             ends = rest[:3].translate(_DIGITS) + rest[3] + rest[4:].translate(_DIGITS)
@@ -153,7 +154,7 @@ def dates(text: str) -> list[tuple[datetime.date, str]]:
     ``2022년 3월 15일``, ``20220315``, and as passports print them, ``15 3월/MAR 2022``."""
     found: list[tuple[int, datetime.date, str]] = []
     for m in _DATE.finditer(text):
-        _add(found, m, int(m[1] + m[2] + m[3]), int(m[4]), int(m[5]))
+        _add(found, m, int(m[1] + m[2] + m[3]), int(m[4].replace(" ", "")), int(m[5].replace(" ", "")))
     for m in _PLAIN_DATE.finditer(text):
         if not any(start <= m.start() < start + len(raw) for start, _, raw in found):
             _add(found, m, int(m[1]), int(m[2]), int(m[3]))

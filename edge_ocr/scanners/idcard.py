@@ -48,10 +48,14 @@ _MOST = 80  # regions of a card that are read, the largest: cards have at most f
 _UPRIGHT = 0.72  # text that is read as surely as this, on average, stands upright
 _READABLE = 0.4  # and what is read less surely than this, on average, is no text
 _TRIED = 8  # regions that are read to see which way is up
+_NOISE = 0.15  # what is read less surely than this is a pattern, not text
 _GAP = 1.6  # heights between two words of a line from which they are two pieces
 _SURE = 0.98  # a field read as surely as this is not read again
 _FAR = 6.0  # natural logarithms by which what a list or a pattern says may be less likely than what was read
 _SHORT_DATE = re.compile(r"(?:19|20)\d\d\s?\.\s*\d{0,2}\s?\.?|~?\s?(?:19|20)\d\d")
+_SHORT_NUMBER = re.compile(
+    r"[0-9]{0,5}-?[0-9]{7}|[0-9]{6}-?[0-9]{0,6}|[0-9]?-?[0-9]{0,2}-[0-9]{6}-[0-9]{2}|[0-9]{2}-[0-9]{2}-[0-9]{1,6}-?[0-9]?"
+)
 _SHORT_OFFICE = re.compile(r"(?:특별|광역|자치)|(?:시|도)\s|(?:지방)?경찰청장|출입국")
 _NUMBERS = {
     "rrn": r"[0-9]{6}-[0-9]{7}", "alien_number": r"[0-9]{6}-[0-9]{7}",
@@ -253,7 +257,7 @@ class Scanner:
                 joined = _joined([p.word for p in parts])
                 if joined.confidence > piece.word.confidence + 0.03:
                     piece = replace(piece, word=joined)
-            if v.fold(piece.word.text):
+            if v.fold(piece.word.text) and piece.word.confidence >= _NOISE:
                 out.append(piece)
         return self._widened(image, out)
 
@@ -263,11 +267,13 @@ class Scanner:
         ask: list[int] = []
         quads = []
         for k, p in enumerate(pieces):
-            line = Line((), p.quad)
-            if _SHORT_DATE.fullmatch(p.word.text.strip()):
+            line, text = Line((), p.quad), p.word.text.strip()
+            if _SHORT_DATE.fullmatch(text):
                 quads.append(widen(line, end=4.0))
-            elif _SHORT_OFFICE.match(p.word.text.strip()):
+            elif _SHORT_OFFICE.match(text):
                 quads.append(widen(line, start=4.0))
+            elif _SHORT_NUMBER.fullmatch(text.replace(" ", "")):
+                quads.append(widen(line, start=3.0, end=3.0))
             else:
                 continue
             ask.append(k)
@@ -354,6 +360,8 @@ class Scanner:
         if not long and not titled:
             return None
         zones = self._zones.scan_regions(view.image, regions)
+        if titled and not any(z.accepted for z in zones):  # its lines are the first to be lost on a small copy
+            zones = self._zones.scan(view.image) or zones
         return zones[0] if zones and zones[0].layout in ("TD1", "TD3") else None
 
     def _with_zone(
