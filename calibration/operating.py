@@ -5,8 +5,9 @@
 Two thresholds, both from scenes in faces that training never saw:
 
 - a recognizer's ``confidence.minimum``: each region that the detector finds in a scene is read, whatever its
-  confidence; regions that lie on no word of the scene are no text. The minimum is the confidence that tells the two
-  apart with the fewest mistakes, a text that is lost weighing ``--worth`` times one that is made up;
+  confidence; what lies on no word of the scene is made up. A calibrated confidence tells which share of a word's
+  characters is right, so leaving a word out loses confidence times length right characters, and keeping what is made
+  up adds as many wrong ones as it has. The minimum is where both together are least, the first weighing ``--worth``;
 - the detector's ``decode.score_threshold``: that of the greatest F at IoU 0.5; the present one stays unless another is
   better by half a point. It is written only with ``--write-detector``.
 
@@ -20,11 +21,12 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from calibration.measure import find_scenes
 from calibration.samples import HELD_OUT_SEED, held_out_scenes
@@ -38,10 +40,10 @@ from edge_ocr.models import find_detector
 if TYPE_CHECKING:
     from training.synth.scene import Scene
 
-__all__ = ["Remembering", "detector_points", "least_mistakes", "main", "minimum_points", "read_scenes"]
+__all__ = ["Found", "Remembering", "detector_points", "least_mistakes", "main", "minimum_points", "read_scenes"]
 
 THRESHOLDS = tuple(round(0.4 + 0.05 * k, 2) for k in range(11))
-WORTH = 3.0  # a word that is lost has several characters; what is made up of no text mostly has one or two
+WORTH = 1.0  # what a right character that is lost weighs against one that is made up
 _ON_TEXT = 0.1  # IoU with a word of the scene from which a region is on text
 _GAIN = 0.005
 
@@ -62,11 +64,22 @@ class Remembering:
         return self._known[digest.digest()]
 
 
-def read_scenes(ocr: OCR, scenes: Sequence[Scene]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Confidence of everything that is read in the scenes, and whether it is text. ``ocr`` should leave nothing out.
-    What lies on words that nobody has to read is left out."""
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Everything that was read: ``confidence`` f64 ``[N]``, whether it lies on ``text``, bool ``[N]``, and its
+    ``length`` in characters, int ``[N]``."""
+
+    confidence: NDArray[np.float64]
+    text: NDArray[np.bool_]
+    length: NDArray[np.int64]
+
+
+def read_scenes(ocr: OCR, scenes: Sequence[Scene]) -> Found:
+    """What is read in the scenes; ``ocr`` should leave nothing out. What lies on words that nobody has to read does not
+    count."""
     confidence: list[float] = []
     text: list[bool] = []
+    length: list[int] = []
     for scene in scenes:
         words = [w for w in ocr.read(scene.image).words if w.quad is not None]
         if not words:
@@ -78,27 +91,29 @@ def read_scenes(ocr: OCR, scenes: Sequence[Scene]) -> tuple[NDArray[np.float64],
                 continue
             confidence.append(word.confidence)
             text.append(bool(on.any()))
-    return np.array(confidence, np.float64), np.array(text, bool)
+            length.append(len(word.text))
+    return Found(np.array(confidence, np.float64), np.array(text, bool), np.array(length, np.int64))
 
 
-def least_mistakes(confidence: ArrayLike, text: ArrayLike, *, worth: float = WORTH) -> float:
-    """The confidence, in steps of 0.01, below which to leave readings out with the fewest mistakes: text that is lost
-    counts ``worth``, what is no text and stays 1. Of equally good ones the least; 0 where everything is text."""
-    c, t = np.asarray(confidence, np.float64), np.asarray(text, bool)
+def least_mistakes(found: Found, *, worth: float = WORTH) -> float:
+    """The confidence, in steps of 0.01, below which leaving readings out costs the fewest characters. Of equally good
+    ones the least: 0 where everything is text."""
+    c, t, n = found.confidence, found.text, found.length
     steps = np.arange(0, 100) / 100
-    costs = [worth * np.count_nonzero(t & (c < s)) + np.count_nonzero(~t & (c >= s)) for s in steps]
+    costs = [worth * (c * n)[t & (c < s)].sum() + n[~t & (c >= s)].sum() for s in steps]
     return float(steps[int(np.argmin(costs))])
 
 
-def minimum_points(confidence: ArrayLike, text: ArrayLike) -> list[dict[str, float]]:
-    """At each tenth: shares of the text, and of what is no text, that stay."""
-    c, t = np.asarray(confidence, np.float64), np.asarray(text, bool)
-    found = []
+def minimum_points(found: Found) -> list[dict[str, float]]:
+    """At each tenth: shares of the characters that stay, of those that are right by their confidence and of those made
+    up."""
+    c, t, n = found.confidence, found.text, found.length
+    rows = []
     for step in np.arange(0, 10) / 10:
         kept = c >= step
-        stay = [float(kept[x].mean()) if x.any() else 0.0 for x in (t, ~t)]
-        found.append({"minimum": float(step), "text stays": round(stay[0], 4), "no text stays": round(stay[1], 4)})
-    return found
+        shares = [float(x[kept].sum() / max(x.sum(), 1e-9)) for x in (c * n * t, n * ~t)]
+        rows.append({"minimum": float(step), "right stay": round(shares[0], 4), "made up stay": round(shares[1], 4)})
+    return rows
 
 
 def detector_points(manifest: m.DetectManifest, engine: Engine, scenes: Sequence[Scene]) -> list[dict[str, float]]:
@@ -124,15 +139,15 @@ def run(
 ) -> dict[str, Any]:
     """The operating points, with what they rest on."""
     drawn = held_out_scenes(ingredients, scenes, seed=HELD_OUT_SEED + 2)
-    confidence, text = read_scenes(OCR(tuple(languages), threads=1, models_dir=models, min_confidence=0), drawn)
-    found = find_detector(models)
-    points = detector_points(found.manifest, OnnxEngine(found.read()), drawn)
+    read = read_scenes(OCR(tuple(languages), threads=1, models_dir=models, min_confidence=0), drawn)
+    detector = find_detector(models)
+    points = detector_points(detector.manifest, OnnxEngine(detector.read()), drawn)
     return {
         "scenes": len(drawn),
-        "read": {"text": int(text.sum()), "no text": int((~text).sum())},
-        "minimum": least_mistakes(confidence, text, worth=worth),
-        "minimum points": minimum_points(confidence, text),
-        "score_threshold": choose_threshold(points, found.manifest.decode.score_threshold),
+        "read": {"text": int(read.text.sum()), "no text": int((~read.text).sum())},
+        "minimum": least_mistakes(read, worth=worth),
+        "minimum points": minimum_points(read),
+        "score_threshold": choose_threshold(points, detector.manifest.decode.score_threshold),
         "score_threshold points": points,
     }
 
@@ -146,10 +161,10 @@ def plot(path: Path, report: Mapping[str, Any]) -> None:
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4))
     rows = report["minimum points"]
-    for key in ("text stays", "no text stays"):
+    for key in ("right stay", "made up stay"):
         left.plot([r["minimum"] for r in rows], [r[key] for r in rows], marker=".", label=key)
     left.axvline(report["minimum"], color="0.6", linestyle="--")
-    left.set(xlabel="least confidence", ylabel="share", ylim=(0, 1), title="readings in drawn scenes")
+    left.set(xlabel="least confidence", ylabel="share of characters", ylim=(0, 1), title="readings in drawn scenes")
     rows = report["score_threshold points"]
     for key in ("precision", "recall", "f"):
         right.plot([r["score_threshold"] for r in rows], [r[key] for r in rows], marker=".", label=key)
@@ -183,7 +198,7 @@ def main() -> None:
     p.add_argument("--ingredients", default="ingredients", help="folder of fonts, texts and backgrounds")
     p.add_argument("--lang", default="ko,en", help="recognizers that read scenes together")
     p.add_argument("--scenes", type=int, default=60, help="drawn scenes")
-    p.add_argument("--worth", type=float, default=WORTH, help="what a lost text weighs against one that is made up")
+    p.add_argument("--worth", type=float, default=WORTH, help="what a lost character weighs against one made up")
     p.add_argument("--plots", type=Path, help="folder for operating.png")
     p.add_argument("--write", action="store_true", help="put the minimum into the recognizers' model.json")
     p.add_argument("--write-detector", action="store_true", help="put the score threshold into the detector's")

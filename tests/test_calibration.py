@@ -11,7 +11,15 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from calibration.measure import drift, find_scenes, read_texts
-from calibration.operating import Remembering, choose_threshold, detector_points, least_mistakes, read_scenes
+from calibration.operating import (
+    Found,
+    Remembering,
+    choose_threshold,
+    detector_points,
+    least_mistakes,
+    minimum_points,
+    read_scenes,
+)
 from calibration.ranges import BINS, ESTIMATORS, Histogram, Range, activations, collect, estimate
 from calibration.samples import Mix, Recorder, Samples
 from calibration.temperature import apply, expected_calibration_error, fit, outcomes, reliability, rights
@@ -198,13 +206,24 @@ def test_confidences_of_characters_words_and_whole_words(tmp_path: Path) -> None
     assert set(found.errors(1.0)) == {"characters", "words", "whole words"}
 
 
-def test_the_minimum_tells_text_from_none() -> None:
+def test_the_minimum_costs_the_fewest_characters() -> None:
+    def found(text: list[float], none: list[float], length: int = 2) -> Found:
+        c = np.array(text + none)
+        return Found(c, np.arange(len(c)) < len(text), np.where(np.arange(len(c)) < len(text), length, 2))
+
     text, none = [0.5, 0.7, 0.9, 0.95], [0.1, 0.2, 0.3]
-    c, t = np.array(text + none), np.array([True] * 4 + [False] * 3)
-    assert 0.3 < least_mistakes(c, t) <= 0.5
-    assert least_mistakes(text, [True] * 4) == 0  # nothing to leave out
-    lower = np.append(c, 0.05), np.append(t, True)
-    assert least_mistakes(*lower, worth=10) <= 0.05 < least_mistakes(*lower, worth=1)
+    assert 0.3 < least_mistakes(found(text, none)) <= 0.5
+    assert least_mistakes(found(text, [])) == 0  # nothing is made up
+    assert least_mistakes(found([], none)) > 0.3
+    mixed = found([0.15, *text], none)  # right characters: 0.3; made up above it: 2 of 0.2 and 2 of 0.3
+    assert least_mistakes(mixed) > 0.3 and least_mistakes(mixed, worth=100) <= 0.15
+    longer = found([0.15, *text], [0.1, 0.2], length=40)
+    assert 0.1 < least_mistakes(longer) <= 0.15
+    assert minimum_points(longer)[2] == {
+        "minimum": 0.2,
+        "right stay": pytest.approx(0.953, abs=1e-3),
+        "made up stay": 0.5,
+    }
 
 
 def test_scenes_are_read_and_thresholds_tried(tmp_path: Path) -> None:
@@ -219,9 +238,9 @@ def test_scenes_are_read_and_thresholds_tried(tmp_path: Path) -> None:
     def scene(*quads: object, ignore: bool = False) -> Scene:
         return Scene(picture(), np.array(quads, np.float32), np.full(len(quads), ignore), "any")
 
-    confidence, text = read_scenes(ocr, [scene(WORD), scene(elsewhere)])
-    assert text.tolist() == [True, False] and (confidence > 0).all()
-    assert not len(read_scenes(ocr, [scene(WORD, ignore=True)])[0])
+    found = read_scenes(ocr, [scene(WORD), scene(elsewhere)])
+    assert found.text.tolist() == [True, False] and (found.confidence > 0).all() and found.length.tolist() == [2, 2]
+    assert not len(read_scenes(ocr, [scene(WORD, ignore=True)]).text)
     detector = find_detector(models)
     once = Remembering(OnnxEngine(detector.read()))
     points = detector_points(detector.manifest, once, [scene(WORD)])
