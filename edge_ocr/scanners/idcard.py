@@ -48,6 +48,7 @@ _MOST = 80  # regions of a card that are read, the largest: cards have at most f
 _UPRIGHT = 0.72  # text that is read as surely as this, on average, stands upright
 _READABLE = 0.4  # and what is read less surely than this, on average, is no text
 _TRIED = 8  # regions that are read to see which way is up
+_LATIN_LEAD = 0.1  # by so much the recognizer of Latin text may be less sure of it, and is believed
 _NOISE = 0.15  # what is read less surely than this is a pattern, not text
 _GAP = 1.6  # heights between two words of a line from which they are two pieces
 _SURE = 0.98  # a field read as surely as this is not read again
@@ -296,7 +297,9 @@ class Scanner:
             for k, lp in zip(plain, self._latin.log_probs([crops[k] for k in plain]), strict=True):
                 said[k].append((self._latin, lp))
                 other = self._latin._word(lp)
-                if other.confidence > words[k].confidence:
+                # A reader of Hangul is sure of itself where it skips a narrow I.
+                lead = _LATIN_LEAD if sum(c.isalpha() for c in other.text) > 0.5 * len(other.text) else 0.0
+                if other.confidence > words[k].confidence - lead:
                     words[k] = other
         return [_Piece(w, q, tuple(s)) for w, q, s in zip(words, quads, said, strict=True)]
 
@@ -359,7 +362,9 @@ class Scanner:
         titled = any(re.search("passport|여권", p.word.text.casefold()) for p in pieces)
         if not long and not titled:
             return None
-        zones = self._zones.scan_regions(view.image, regions)
+        half = 0.5 * view.image.shape[0]  # of a data page the zone takes up the lowest quarter
+        low = [r for r in regions if sum(y for _, y in r.quad) / 4 > half]
+        zones = self._zones.scan_regions(view.image, low)
         if titled and not any(z.accepted for z in zones):  # its lines are the first to be lost on a small copy
             zones = self._zones.scan(view.image) or zones
         return zones[0] if zones and zones[0].layout in ("TD1", "TD3") else None
@@ -465,7 +470,7 @@ def _placed(f: FieldText, pieces: Sequence[_Piece]) -> FieldText:
     best: tuple[int, str, int] | None = None
     for place in korea.places():
         name = v.fold(place)
-        if len(name) < 4:
+        if len(name) < 4 or not set(name[:2]) & set(own[:3]):
             continue
         for n in (len(name) - 1, len(name), len(name) + 1):
             off = v.distance(own[:n], name)

@@ -31,6 +31,7 @@ from edge_ocr.geometry import bounding_rectangle, heights, reading_angles, width
 from edge_ocr.image import load_image
 from edge_ocr.recognize import align
 from edge_ocr.scanners.lines import make_detector, make_recognizer, to_quad
+from edge_ocr.scanners.zone_fit import fit_lines
 from edge_ocr.types import Quad, Region, TextWord
 
 if TYPE_CHECKING:
@@ -204,12 +205,14 @@ _FILLERS = 24.0  # and between such as stand exactly level: a run of fillers is 
 _LONG = 9.0  # heights that a found row is wide at least; the longest of a zone twice that
 _BEAM, _TOP = 8, 4
 _ZONES = 30  # places in a picture that are read, the likeliest
+_FITTED = 8  # of them, those that are not accepted at once, the likeliest are cut out anew along their ink
 _BONUS = 0.2  # what accepted check digits count for, as log-probability a character and as confidence
 _MOST = 120  # readings of a line that are tried for their check digits
 _LUCK = 0.02  # the share of wrong readings that may pass by chance
 _FAR = 10.0  # natural logarithms by which a line may be less likely than the likeliest, and be chosen for its digits
 _CLEAR = 3.0  # and by which another line that passes must be less likely, or neither is believed
 _LENGTH = 0.1  # share of a layout's width by which a plain reading may be longer or shorter
+_KIND = 0.3  # confidence of a zone's first letter
 _OFF = 0.2  # share of a line's characters in which layout and plain reading may differ
 
 
@@ -312,11 +315,19 @@ class Scanner:
     def scan_regions(self, picture: Image, regions: Sequence[Region]) -> tuple[Mrz, ...]:
         """The zones among given regions of a picture uint8 ``[H, W, 3]`` RGB: for those who have detected already."""
         found: list[tuple[frozenset[int], Mrz]] = []
+        looked: list[frozenset[int]] = []
+        done: list[frozenset[int]] = []
         for rows, quads in _zones(regions):
             zone = self._read(picture, quads)
+            if (zone is None or not zone.accepted) and len(looked) < _FITTED and not any(rows & r for r in done):
+                looked.append(rows)
+                better = fit_lines(picture, quads)
+                again = self._read(picture, better) if better is not None else None
+                zone = max((z for z in (zone, again) if z is not None), key=_worth, default=None)
             if zone is not None and zone.confidence >= self.min_confidence:
                 found.append((rows, zone))
-        found.sort(key=lambda x: -x[1].confidence - (_BONUS if x[1].accepted else 0.0))
+                done += [rows] if zone.accepted else []
+        found.sort(key=lambda x: -_worth(x[1]))
         kept: list[tuple[frozenset[int], Mrz]] = []
         for rows, zone in found:
             if not any(rows & other for other, _ in kept):
@@ -341,7 +352,9 @@ class Scanner:
             text = parse(lines)
             if text is None or any(_distance(p, x) > _OFF * len(x) for p, x in zip(plain, lines, strict=True)):
                 continue
-            accepted = text.accepted and clear
+            # The first letter decides the layout, and few check digits of a wrong one hold by chance.
+            kind = self._recognizer.word_of(lps[0], lines[0]).characters[0].confidence
+            accepted = text.accepted and clear and kind >= _KIND
             # Check digits of a wrong layout may hold by chance, but then the lines fit badly.
             rank = score + (_BONUS if accepted else 0.0)
             if best is None or rank > best[0]:
@@ -359,6 +372,10 @@ class Scanner:
         ]
         fields = _fields(layout, text, words, edges)
         return Mrz(layout.name, fields, accepted, text.checks, confidence, quad, plain)
+
+
+def _worth(zone: Mrz) -> float:
+    return zone.confidence + (_BONUS if zone.accepted else 0.0)
 
 
 def _edges(read: Decoded, columns: int, quad: NDArray[np.float64], margin: float) -> NDArray[np.float64]:
@@ -498,11 +515,12 @@ def _zones(regions: Sequence[Region]) -> list[tuple[frozenset[int], NDArray[np.f
     for count in (3, 2):
         for chosen in _stacks(rows, count):
             group = [rows[k] for k in chosen]
-            if max((r.right - r.left) / r.height for r in group) < 2 * _LONG:
-                continue
             height = float(np.median([r.height for r in group]))
             middle = (group[0].left + group[0].right) / 2
+            # Boxes of large print may be much too high; lines that stand one below the other cannot be.
             height = min(height, 0.75 * (group[-1].at(middle) - group[0].at(middle)) / (count - 1))
+            if max((r.right - r.left) / height for r in group) < 2 * _LONG:
+                continue
             left, ends = min(r.left for r in group) - 0.25 * height, [r.right for r in group]
             # What stands beside a zone may have been taken for a part of a line, seldom of all of them.
             for end in {max(ends), min(ends)} if max(ends) - min(ends) > 1.5 * height else {max(ends)}:

@@ -257,15 +257,17 @@ def _driver(card: _Card, person: Person) -> None:
     card.write(start, y, fields["rrn"], card.pen(size * 1.05), most=0.97)
     y += rng.uniform(0.075, 0.085)
     pen = card.pen(size * rng.uniform(0.82, 0.95))
-    step = pen.height / card.sheet.height * rng.uniform(1.4, 1.5)
+    two = rng.random() < 0.5
+    rows = printed["address"].count("\n") + 2 + two + ("condition" in fields)
+    step = min(pen.height / card.sheet.height * rng.uniform(1.4, 1.5), (0.84 - y) / rows)
     start = card.write(x, y, "주소", card.pen(size * 0.8), card.faint) + 0.04 if labels else x
     for line in printed["address"].split("\n"):
         card.write(start, y, line, pen, most=0.9)
         y += step
-    y += 0.02
+    y += 0.01
     label = str(rng.choice(["적성검사 기간", "갱신기간", "적성검사/갱신기간"]))
     start, end = printed["renewal_period"].split(" ~ ")
-    if rng.random() < 0.5:
+    if not two:
         card.write(x, y, f"{label} : {start} ~ {end}", pen, most=0.82)
     else:
         card.write(x, y, f"{label} : {start}", pen, most=0.82)
@@ -277,8 +279,8 @@ def _driver(card: _Card, person: Person) -> None:
         card.write(x, y, f"조건 : {letters}", pen, most=0.82)
         y += step
     card.write(1.3, 0.845, fields["serial"], card.pen(size * 0.8, latin=bool(rng.random() < 0.5)), most=0.99)
-    y = max(y + 0.01, 0.84)
-    card.write(rng.uniform(0.55, 0.75), min(y, 0.88), printed["issue_date"], card.pen(size), most=0.8)
+    y = float(np.clip(y + 0.01, 0.84, 0.875))
+    card.write(rng.uniform(0.55, 0.75), y, printed["issue_date"], card.pen(size), most=0.8)
     pen = card.pen(size * 1.1, bolder=int(rng.random() < 0.5))
     end = card.write(x - 0.05, 0.945, fields["issuer"], pen, most=0.78)
     if rng.random() < 0.6:
