@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sources", nargs="+", metavar="SOURCE",
                         help="picture, folder, glob, archive, video, or list: a .txt file with a path a line")
     parser.add_argument("--out", action="append", required=True, metavar="PATH",
-                        help="results: a .parquet file (needs the extra [bulk]), a .jsonl file, or a folder of Parquet; "
-                             "may be given more than once")
+                        help="results: a .parquet file (needs the extra [bulk]), a .jsonl file, or a folder of "
+                             "Parquet; may be given more than once")
     parser.add_argument("--resume", action="store_true", help="go on with an --out that is there already")
     parser.add_argument("--engine", choices=("local", "ray"), default="local",
                         help="local: processes on this machine (default); ray: a Ray cluster (needs the extra [ray])")

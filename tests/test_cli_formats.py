@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import lxml.etree
+import numpy as np
 import PIL.Image
 import pypdf
 import pypdfium2
@@ -17,6 +18,7 @@ import tiny
 
 from edge_ocr.cli import main
 from edge_ocr.cli_formats import FORMATS
+from edge_ocr.draw import _write  # our own lettering: a test needs no font
 
 ALTO = "{http://www.loc.gov/standards/alto/ns-v4#}"
 
@@ -143,20 +145,16 @@ def test_what_cannot_be_is_said(read, pictures: pathlib.Path, tmp_path: pathlib.
 
 def test_a_masked_pdf_holds_neither_the_number_nor_its_pixels(tmp_path: pathlib.Path) -> None:
     """With the models of the wheel, on a card number drawn here."""
-    image = PIL.Image.new("RGB", (900, 220), "white")
-    from edge_ocr.draw import _write  # our own lettering: a test needs no font
-
-    import numpy as np
-
-    page = np.asarray(image).copy()
+    page = np.full((220, 900, 3), 255, np.uint8)
     _write(page, "900101-1234568", np.array([[40, 60], [760, 60], [760, 130], [40, 130]], np.float32))
     PIL.Image.fromarray(page).save(tmp_path / "card.png")
     out = tmp_path / "card.pdf"
     plain = tmp_path / "plain.pdf"
-    assert main(["read", str(tmp_path / "card.png"), "--format", "pdf", "--out", str(plain), "--threads", "1"]) == 0
+    command = ["read", str(tmp_path / "card.png"), "--format", "pdf", "--threads", "1", "--out"]
+    assert main([*command, str(plain)]) == 0
     if "1234568" not in pypdf.PdfReader(plain).pages[0].extract_text():
         pytest.fail("the drawn number is not read, so that masking it cannot be seen")
-    assert main(["read", str(tmp_path / "card.png"), "--mask", "--format", "pdf", "--out", str(out), "--threads", "1"]) == 0
+    assert main([*command, str(out), "--mask"]) == 0
     assert "234568" not in pypdf.PdfReader(out).pages[0].extract_text()
     shown = [pypdfium2.PdfDocument(p)[0].render(scale=300 / 72).to_numpy() for p in (plain, out)]
     assert np.abs(shown[0].astype(int) - shown[1]).max() > 100

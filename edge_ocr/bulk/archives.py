@@ -227,17 +227,14 @@ class _Unpacked:
     def read(self, size: int) -> bytes:
         out = bytearray()
         while len(out) < size:
+            if self._machine.eof and not self._again():
+                break
             part = self._step(size - len(out))
             out += part
             self._given += len(part)
             if self._given > self._bound:
                 raise ImageError(f"the archive unpacks to more than {self._bound >> 20} MiB: a trap, or too large")
-            if part:
-                continue
-            if self._machine.eof:
-                if not self._again():
-                    break
-            else:
+            if not part and not self._machine.eof:
                 self._waiting = self._stream.read(1 << 16)
                 if not self._waiting:
                     break

@@ -176,14 +176,15 @@ def _rows(paths: Iterable[Path]) -> Iterator[Row]:
     """The rows of all parts, none twice."""
     seen: set[str] = set()
     for path in paths:
-        if path.suffix.lower() == ".parquet":
-            rows = table.rows(path)
-        else:
-            rows = map(json.loads, open(path, encoding="utf-8"))  # noqa: SIM115 - closed when it has been read
-        for row in rows:
+        for row in table.rows(path) if path.suffix.lower() == ".parquet" else _read(path):
             if row["id"] not in seen:
                 seen.add(row["id"])
                 yield row
+
+
+def _read(path: Path) -> Iterator[Row]:
+    with open(path, encoding="utf-8") as stream:
+        yield from map(json.loads, stream)
 
 
 def _tables(paths: Iterable[Path]) -> Iterator[Any]:

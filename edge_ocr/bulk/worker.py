@@ -66,7 +66,7 @@ class Worker:
         self._send, self._every, self._mask = send, int(settings["every"]), bool(settings["mask"])
         self._ocr = OCR(languages=tuple(settings["languages"]), threads=settings["threads"],
                         min_confidence=settings["min_confidence"], models_dir=settings["models"])
-        # loads the models, so that what is wrong with them is said now; warm_up() would run every shape, for half a minute
+        # loads the models, so that what is wrong with them is said now; warm_up() would run every shape they know
         self._ocr.read(np.full((64, 64, 3), 255, np.uint8))
         self._ocr.recognize([np.full((32, 32, 3), 255, np.uint8)])
         self._archive: tuple[str, Any] = ("", None)

@@ -1,0 +1,124 @@
+"""The same run on a Ray cluster of several machines, one of which is lost on the way. Not part of `make test`: Ray is
+large. `make test-ray` makes an environment for it."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import threading
+import time
+from collections import Counter
+
+import cv2
+import psutil
+import pyarrow.dataset
+import pytest
+
+ray = pytest.importorskip("ray")
+import ray.cluster_utils  # noqa: E402
+
+from edge_ocr import EngineError  # noqa: E402
+from edge_ocr.bulk import ray_engine, run  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PICTURES = 40
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Four machines as Ray sees them: one that drives, three that work. Each has processes of its own."""
+    os.environ["PYTHONPATH"] = str(ROOT)
+    for name in ("raylet_start_wait_time_s", "worker_register_timeout_seconds"):
+        os.environ[f"RAY_{name}"] = "300"  # a busy machine starts four of them slowly
+    made = ray.cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    made.workers = [made.add_node(num_cpus=1) for _ in range(3)]
+    made.wait_for_nodes()
+    ray.init(address=made.address, log_to_driver=False)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+@pytest.fixture
+def work(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    (tmp_path / "in").mkdir()
+    picture = cv2.imread(str(ROOT / "demo" / "sample.jpg"))[150:330, 150:470]  # its upper sign
+    for n in range(PICTURES - 1):
+        cv2.imwrite(str(tmp_path / "in" / f"{n:03}.jpg"), picture)
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"no picture")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def actors() -> list[psutil.Process]:
+    """The processes that hold a reader."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if line.startswith("ray::") and ("MapWorker" in line or "_Reader" in line):
+            found.append(process)
+    return found
+
+
+def check(folder: pathlib.Path) -> None:
+    table = pyarrow.dataset.dataset(folder).to_table(columns=["id", "image", "text", "error"])
+    counts = Counter(table.column("image").to_pylist())
+    assert counts == Counter([*(f"in/{n:03}.jpg" for n in range(PICTURES - 1)), "in/broken.jpg"])
+    texts = {t for t, e in zip(table.column("text").to_pylist(), table.column("error").to_pylist()) if e is None}
+    assert len(texts) == 1  # the same picture reads the same everywhere
+    assert "전망대" in texts.pop()
+    assert sum(e is not None for e in table.column("error").to_pylist()) == 1
+
+
+@pytest.mark.parametrize("loss", ["process", "machine"])
+def test_every_picture_once_though_a_worker_is_lost(
+    cluster, work: pathlib.Path, monkeypatch: pytest.MonkeyPatch, loss: str
+) -> None:
+    monkeypatch.setattr(ray_engine, "_CHUNK", 2)
+    lost: list[int] = []
+
+    def lose() -> None:
+        parts = work / "out"
+        while len(list(parts.glob("part-*"))) < 3:
+            time.sleep(0.02)
+        if loss == "process":
+            victim = actors()[0]
+            lost.append(victim.pid)
+            os.kill(victim.pid, signal.SIGKILL)
+        else:
+            lost.append(len(cluster.workers))
+            cluster.remove_node(cluster.workers.pop(), allow_graceful=False)
+
+    thread = threading.Thread(target=lose)
+    thread.start()
+    summary = run(["in"], ["out/"], engine="ray", workers=3, models_dir=None)
+    thread.join()
+    assert lost
+    assert summary.total == PICTURES
+    check(work / "out")
+    again = run(["in"], ["out/"], engine="ray", workers=2, resume=True)
+    assert (again.rows, again.before, again.total) == (0, PICTURES, PICTURES)
+
+
+def test_one_file_and_going_on(cluster, work: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_engine, "_CHUNK", 2)
+    monkeypatch.setattr(ray_engine, "_WAVE", 2)
+    stopped: list[int] = []
+
+    def progress(done: int, found: int, all_found: bool, errors: int) -> None:
+        if done >= 4 and not stopped:
+            stopped.append(done)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    first = run(["in/00*.jpg", "in/01*.jpg"], ["r.parquet"], engine="ray", workers=2, progress=progress)
+    assert first.signal == signal.SIGTERM
+    second = run(["in/00*.jpg", "in/01*.jpg"], ["r.parquet"], engine="ray", workers=2, resume=True)
+    assert second.before >= 4
+    assert second.rows + second.before == second.total == 20
+
+
+def test_models_that_are_missing_are_said(cluster, work: pathlib.Path) -> None:
+    with pytest.raises(Exception, match="no model|not there|does not exist") as raised:
+        run(["in"], ["r.jsonl"], engine="ray", models_dir="nowhere")
+    assert not isinstance(raised.value, (AssertionError, EngineError)) or "Ray" not in str(raised.value)
