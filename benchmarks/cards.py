@@ -15,6 +15,8 @@ import collections
 import json
 import sys
 import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -29,8 +31,11 @@ __all__ = ["main", "measure"]
 _IDENTITY = ("name", "rrn", "alien_number", "licence_number", "passport_number")
 
 
-def measure(scanner: idcard.Scanner, photos: Any, *, tell: bool = False) -> dict[str, Any]:
-    """Scans ``Photo``s and compares every field with the truth."""
+def measure(
+    scanner: idcard.Scanner, photos: Iterable[Photo], *, tell: bool = False, out: str | None = None
+) -> dict[str, Any]:
+    """Scans photographs and compares every field with the truth. ``out``: a file that is written anew after every ten,
+    so that a slow machine shows what it has."""
     fields: dict[str, dict[str, list[int]]] = {kind: {} for kind in KINDS}
     cards: dict[str, collections.Counter[str]] = {kind: collections.Counter() for kind in KINDS}
     spent = 0.0
@@ -55,7 +60,13 @@ def measure(scanner: idcard.Scanner, photos: Any, *, tell: bool = False) -> dict
             count["wrong_of_accepted"] += any(name in wrong for name in _IDENTITY)
         if tell and wrong:
             print(f"{k} {photo.kind}: {wrong}", file=sys.stderr, flush=True)
+        if out is not None and k % 10 == 9:
+            _write(out, _report(fields, cards, spent))
     return _report(fields, cards, spent)
+
+
+def _write(path: str, report: dict[str, Any]) -> None:
+    Path(path).write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def _report(
@@ -85,6 +96,7 @@ def main() -> None:
     p.add_argument("--difficulty", type=float, default=0.5, help="what hand, light and lens do, 0..1")
     p.add_argument("--trained", action="store_true", help="in the faces of training: to develop with")
     p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--out", metavar="FILE", help="also write the result here, anew after every ten people")
     p.add_argument("--tell", action="store_true", help="what was read wrong, to standard error")
     a = p.parse_args()
     unknown = set(a.kinds) - set(KINDS)
@@ -94,13 +106,15 @@ def main() -> None:
     kinds = a.kinds or list(KINDS)
     synth = CardSynth.load(a.ingredients, reserved=not a.trained, difficulty=a.difficulty)
 
-    def photos() -> Any:
+    def photos() -> Iterator[Photo]:
         for k in range(a.count):
-            photo: Photo = synth.sample(np.random.default_rng([a.seed, k]), kinds[k % len(kinds)])
-            yield photo
+            yield synth.sample(np.random.default_rng([a.seed, k]), kinds[k % len(kinds)])
 
     scanner = idcard.Scanner(threads=a.threads, models_dir=a.models)
-    print(json.dumps(measure(scanner, photos(), tell=a.tell), ensure_ascii=False, indent=1))
+    report = measure(scanner, photos(), tell=a.tell, out=a.out)
+    if a.out is not None:
+        _write(a.out, report)
+    print(json.dumps(report, ensure_ascii=False, indent=1))
 
 
 if __name__ == "__main__":

@@ -20,12 +20,14 @@ DRIVER = [
 ]  # fmt: skip
 ALIEN = [
     "외국인등록증 RESIDENCE CARD", "외국인등록번호 880101-5123456", "성별 F", "성 명 HONG SAMPLE",
-    "국가/지역 UNITED STATES", "체류자격 재외동포(F-4)", "발급일자 2020.01.01", "서울출입국·외국인청장", "CHIEF, SEOUL IMMIGRATION OFFICE",
+    "국가/지역 UNITED STATES", "체류자격 재외동포(F-4)",
+    "발급일자 2020.01.01", "서울출입국·외국인청장", "CHIEF, SEOUL IMMIGRATION OFFICE",
 ]  # fmt: skip
 PASSPORT = [
     "여권 PASSPORT", "대한민국 REPUBLIC OF KOREA", "여권번호/Passport No.", "M123A4567", "성/Surname", "LEE",
     "이름/Given names", "SU YEON", "국적/Nationality", "REPUBLIC OF KOREA", "생년월일/Date of birth",
-    "15 12월/DEC 1993", "성별/Sex", "F", "발급일/Date of issue", "21 12월/DEC 2021", "기간만료일/Date of expiry", "21 12월/DEC 2031",
+    "15 12월/DEC 1993", "성별/Sex", "F", "발급일/Date of issue", "21 12월/DEC 2021",
+    "기간만료일/Date of expiry", "21 12월/DEC 2031",
     "한글성명", "이수연",
 ]  # fmt: skip
 
