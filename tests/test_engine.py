@@ -127,6 +127,30 @@ if sys.platform == "linux":  # threads are counted in /proc
         assert float(idle) < 0.1
 
 
+MEMORY = """
+import resource, sys
+import numpy
+from edge_ocr.engine import OnnxEngine
+
+image = numpy.ones((4194304, 4), numpy.float32)  # 64 MiB a tensor
+peaks = []
+for engine in [OnnxEngine(sys.argv[1]) for _ in range(3)]:
+    engine.run({"image": image})
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+print(peaks[2] - peaks[0])
+"""
+
+
+if sys.platform == "linux":
+
+    def test_models_take_their_memory_from_one_place(tmp_path: pathlib.Path) -> None:
+        path = tmp_path / "model.onnx"
+        path.write_bytes(network())
+        command = [sys.executable, "-c", MEMORY, str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        assert int(done.stdout) < 64  # MiB; with an arena for each model it is 265
+
+
 def test_a_missing_runtime_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['onnxruntime'] = None\n"
