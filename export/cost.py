@@ -22,13 +22,13 @@ SHAPES: dict[str, tuple[tuple[int, ...], ...]] = {
 }
 
 
-def macs(trained: Trained) -> int:
-    """Multiply-adds of one run on the first of SHAPES."""
+def macs(trained: Trained, shape: tuple[int, ...] | None = None) -> int:
+    """Multiply-adds of one run on pixels of ``shape``, or the first of SHAPES."""
     from torch.utils.flop_counter import FlopCounterMode
 
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        trained.deployed(torch.from_numpy(trained.probe(*SHAPES[trained.task][0])))
+        trained.deployed(torch.from_numpy(trained.probe(*(shape or SHAPES[trained.task][0]))))
     return int(counter.get_total_flops() // 2)
 
 
