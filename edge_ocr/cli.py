@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     read.add_argument("--orientation", choices=("auto", "upright"), default="auto",
                       help="auto: pages turned by quarters are read too; upright: never asks, saves some time on hard "
                       "pictures (default: auto)")
+    _add_runner(read)
     cli_redact.add_mask(read)
     cli_formats.add_arguments(read)
     read.set_defaults(act=_read)
@@ -113,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_DETECT_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_common(detect)
+    _add_runner(detect)
     detect.set_defaults(act=_detect)
 
     scan = commands.add_parser(
@@ -153,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_live.add_arguments(live)
     _add_recognition(live)
     _add_engine(live)
+    _add_runner(live)
     live.set_defaults(act=_live)
 
     serve = commands.add_parser(
@@ -192,6 +195,11 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=_threads, default=_processors(), metavar="N",
                         help="threads to compute with (default: the processors available, at most 4; here %(default)s)")
     _add_models(parser)
+
+
+def _add_runner(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--engine", choices=("onnx", "tflite"), default="onnx",
+                        help="what runs the models; tflite needs pip install 'edge-ocr[tflite]' (default: onnx)")
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
@@ -272,6 +280,8 @@ def _detect(options: argparse.Namespace) -> int:
 def _live(options: argparse.Namespace) -> int:
     if options.scan == "text":
         return cli_live.live(_make_ocr(options, languages=options.lang), options)
+    if options.engine != "onnx":
+        raise InputError(f"--engine {options.engine} reads text; with --scan {options.scan} leave it out")
     from edge_ocr.image import opencv
 
     opencv()
@@ -293,7 +303,8 @@ def _make_ocr(options: argparse.Namespace, **settings: Any) -> OCR:
     opencv()  # says in full what is wrong with it, where importing the reader would not
     from edge_ocr.reader import OCR
 
-    return OCR(threads=options.threads, models_dir=options.models, **settings)
+    engine = getattr(options, "engine", "onnx")
+    return OCR(threads=options.threads, models_dir=options.models, engine=engine, **settings)
 
 
 def _each(options: argparse.Namespace, work: Any) -> int:

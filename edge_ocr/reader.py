@@ -18,6 +18,7 @@ from edge_ocr.constrain import Pattern
 from edge_ocr.crop import crop_quads, cut_overlaps, is_tall
 from edge_ocr.detect import Detector
 from edge_ocr.engine import Engine, OnnxEngine
+from edge_ocr.engine_tflite import TfliteEngine
 from edge_ocr.errors import ImageError, InputError
 from edge_ocr.image import load_image
 from edge_ocr.layout import arrange
@@ -47,6 +48,9 @@ _PAGE = 3  # pictures of fewer words are not looked at sideways; single tall wor
 _LOOK = 1280  # and so many pixels are enough to do it
 _OVER, _OVER_SURE, _OVER_MOST = 0.6, 0.8, 64  # lines upside down: read below the first, turned above the second
 
+# by the kind of file that they run
+_ENGINES: dict[str, type[OnnxEngine] | type[TfliteEngine]] = {"onnx": OnnxEngine, "tflite": TfliteEngine}
+
 
 class OCR:
     """Reads text from pictures.
@@ -55,7 +59,8 @@ class OCR:
     language wins. ``threads``: how many threads each engine may use, and OpenCV at most (None: the processors
     available, at most 4). ``min_confidence``: words below it are left out, which are mostly things that are
     no text (None: what the recognizers' model.json says; 0: none are). ``models_dir``: a folder of models instead of
-    those in the package. ``engine``: makes what runs a model (None: ONNX Runtime with ``threads``). ``orientation``:
+    those in the package. ``engine``: what runs the models: "onnx" (ONNX Runtime), "tflite"
+    (LiteRT; models that have a .tflite file), or a function that makes an engine for a model. ``orientation``:
     "auto" also reads pages that were turned by quarters, and lines upside down; "upright" never asks, which saves some
     time on pictures that are hard to read.
 
@@ -78,7 +83,7 @@ class OCR:
         threads: int | None = None,
         min_confidence: float | None = None,
         models_dir: str | os.PathLike[str] | None = None,
-        engine: Callable[[Model], Engine] | None = None,
+        engine: str | Callable[[Model], Engine] = "onnx",
         orientation: str = "auto",
     ) -> None:
         if isinstance(languages, str) or not languages or not all(isinstance(code, str) for code in languages):
@@ -103,7 +108,7 @@ class OCR:
         if min_confidence is None:
             min_confidence = min(m.manifest.confidence.minimum for m in self._recognizer_models)
         self.min_confidence = float(min_confidence)
-        self._engine = engine if engine is not None else self._onnx_engine
+        self._engine = engine if callable(engine) else self._engine_named(engine)
         self._lock = threading.Lock()
         self._detector: Detector | None = None
         self._recognizers: tuple[Recognizer, ...] | None = None
@@ -313,8 +318,10 @@ class OCR:
                 self._recognizers = tuple(Recognizer(m.manifest, self._engine(m)) for m in self._recognizer_models)
             return self._recognizers
 
-    def _onnx_engine(self, model: Model) -> Engine:
-        return OnnxEngine(model.read(), threads=self.threads)
+    def _engine_named(self, name: str) -> Callable[[Model], Engine]:
+        if not isinstance(name, str) or name not in _ENGINES:
+            raise InputError(f"engine: expected {' or '.join(map(repr, _ENGINES))}, or a function, found {name!r}")
+        return lambda model: _ENGINES[name](model.read(name), threads=self.threads)
 
     def _limit_opencv(self) -> None:
         # Its pool is one for the whole process, as wide as the machine; it is only ever made smaller.

@@ -16,8 +16,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Left never imports right, and modules of one level do not import one another.
 LEVELS = [
     {"errors", "types"},
-    {"geometry", "ctc", "manifest"},
-    {"image", "preprocess", "engine", "models", "views", "constrain"},
+    {"geometry", "ctc", "manifest", "engine"},
+    {"image", "preprocess", "engine_tflite", "models", "views", "constrain"},
     {"detect", "crop", "recognize", "layout", "orient", "stacks"},
     {"reader"},
     {"capture", "quality", "track", "vote", "scanners", "redact", "draw", "formats"},
@@ -33,6 +33,7 @@ OUTSIDE = {
     "numpy": set(LEVEL),
     "cv2": set(LEVEL) - {"errors", "types", "manifest", "models", "ctc", "constrain"},
     "onnxruntime": {"engine"},
+    "ai_edge_litert": {"engine_tflite"},
     "tqdm": {"cli", "bulk"},
     "pypdf": {"formats"},
     "pyarrow": {"bulk"},
