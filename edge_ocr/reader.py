@@ -21,6 +21,7 @@ from edge_ocr.engine import Engine, OnnxEngine
 from edge_ocr.engine_tflite import TfliteEngine
 from edge_ocr.errors import ImageError, InputError
 from edge_ocr.image import load_image
+from edge_ocr.isolated import believable
 from edge_ocr.layout import arrange
 from edge_ocr.manifest import QualityLimits
 from edge_ocr.models import DetectorModel, Model, RecognizerModel, find_detector, find_recognizer
@@ -29,6 +30,7 @@ from edge_ocr.preprocess import resize
 from edge_ocr.recognize import Recognizer
 from edge_ocr.stacks import join_stacks
 from edge_ocr.types import Crop, Quad, Reading, Region, TextWord
+from edge_ocr.whole import looks
 
 if TYPE_CHECKING:
     from edge_ocr.image import ImageSource
@@ -38,8 +40,11 @@ __all__ = ["OCR"]
 Image = NDArray[np.uint8]
 
 _BLOCK = 256  # regions cropped and read at a time, so that memory does not grow with the number of words
-_SMALL = 256  # a picture no higher than this, in which nothing was found, may be a word that fills it
-_FILLS = 0.3  # such a word is believed from this confidence
+_SMALL = 256  # a picture no higher than this may be one word that fills it
+_FILLS = 0.3  # such a word is believed from this confidence where nothing was found,
+_RATHER, _SO_LONG = 0.5, 0.6  # from this where something was, if it is surer, and so long against what was found
+_FULL = 0.7  # words that cover so much of the picture's width, and are sure, are not doubted
+_STRAIGHTENED = 0.05  # what was straightened first must be surer by this much
 _SURE, _FEW = 0.8, 5  # a picture's language is told from so many words, read as surely as this
 _FOREIGN_LEAD = 0.1  # and its own recognizer may then be less sure by so much
 _TURNED = 0.1  # a tall region is read sideways when that is surer by this much: most are upright letters
@@ -58,11 +63,11 @@ class OCR:
     ``languages``: the recognizers to use, such as ``("ko", "en")``; where readings are equally sure the earlier
     language wins. ``threads``: how many threads each engine may use, and OpenCV at most (None: the processors
     available, at most 4). ``min_confidence``: words below it are left out, which are mostly things that are
-    no text (None: what the recognizers' model.json says; 0: none are). ``models_dir``: a folder of models instead of
-    those in the package. ``engine``: what runs the models: "onnx" (ONNX Runtime), "tflite"
-    (LiteRT; models that have a .tflite file), or a function that makes an engine for a model. ``orientation``:
-    "auto" also reads pages that were turned by quarters, and lines upside down; "upright" never asks, which saves some
-    time on pictures that are hard to read.
+    no text (None: what the recognizers' model.json says, and more of a word that stands alone; 0: none are).
+    ``models_dir``: a folder of models instead of those in the package. ``engine``: what runs the models: "onnx" (ONNX
+    Runtime), "tflite" (LiteRT; models that have a .tflite file), or a function that makes an engine for a model.
+    ``orientation``: "auto" also reads pages that were turned by quarters, and lines upside down; "upright" never asks,
+    which saves some time on pictures that are hard to read.
 
     Models are found when an OCR is made, and loaded when they are first used, or by ``warm_up``. An OCR may be used
     from several threads.
@@ -105,6 +110,7 @@ class OCR:
             model = find_recognizer(code, models_dir)
             found.setdefault(model.manifest.name, model)
         self._recognizer_models = tuple(found.values())
+        self._doubting = min_confidence is None
         if min_confidence is None:
             min_confidence = min(m.manifest.confidence.minimum for m in self._recognizer_models)
         self.min_confidence = float(min_confidence)
@@ -130,6 +136,8 @@ class OCR:
             if rotation:
                 words = self._read_picture(turn_picture(picture, rotation), None, clock)
         words = join_stacks([w for w in words if w.text and w.confidence >= self.min_confidence])
+        if self._doubting and height > _SMALL:
+            words = believable(words)
         lines = arrange(words)
         order = [i for line in lines for i in line.words]
         place = {old: new for new, old in enumerate(order)}
@@ -201,7 +209,9 @@ class OCR:
         if regions is None:
             with clock.of("detect"):
                 regions = self._get_detector().detect(picture)
-        return self._read_regions(picture, regions, clock) if regions else self._read_whole(picture, clock)
+        words = self._read_regions(picture, regions, clock) if regions else []
+        whole = self._read_whole(picture, words, clock)
+        return words if whole is None else [whole]
 
     def _set_upright(self, picture: Image, words: list[TextWord], clock: _Clock) -> int:
         """By how many degrees clockwise a picture must be turned to stand upright, told from its ``words`` as they were
@@ -270,16 +280,31 @@ class OCR:
             words = self._choose([sets[want] for want in wants])
         return [replace(w, quad=_turned(q, turn)) for w, q in zip(words, quads, strict=True)]
 
-    def _read_whole(self, picture: Image, clock: _Clock) -> list[TextWord]:
-        """A small picture in which nothing was found, read as if it were a crop of one word."""
+    def _read_whole(self, picture: Image, words: Sequence[TextWord], clock: _Clock) -> TextWord | None:
+        """A small picture read as if it were a crop of one word, where that is surer than the ``words`` found in it."""
         h, w = picture.shape[:2]
         if h > _SMALL or h < self._detector_model.manifest.decode.min_height:
-            return []
+            return None
+        found = [word for word in words if word.text and word.confidence >= self.min_confidence]
+        quads = np.array([word.quad for word in found], np.float64).reshape(-1, 4, 2)
+        covered = float(np.ptp(quads[..., 0])) / w if len(quads) else 0.0
+        now = sureness(found)
+        if (now >= SURE and covered >= _FULL) or (now >= _SURE and len(arrange(found)) > 1):
+            return None
+        with clock.of("crop"):
+            plain, others = looks(picture)
         with clock.of("recognize"):
-            (word,) = self._choose([[picture]] * len(self._recognizer_models))
-        if word.confidence < _FILLS:
-            return []
-        return [replace(word, quad=((0.0, 0.0), (float(w), 0.0), (float(w), float(h)), (0.0, float(h))))]
+            readings = self._choose([plain] * len(self._recognizer_models))
+            if others and max(r.confidence for r in readings) < SURE:
+                tried = self._choose([others] * len(self._recognizer_models))
+                readings += [replace(r, confidence=max(r.confidence - _STRAIGHTENED, 0.0)) for r in tried]
+        best = max(readings, key=lambda r: r.confidence)
+        length = sum(len(word.text) for word in found)
+        if best.confidence < (_RATHER if found else _FILLS) or (found and best.confidence <= now):
+            return None
+        if len(best.text) < _SO_LONG * length:
+            return None
+        return replace(best, quad=((0.0, 0.0), (float(w), 0.0), (float(w), float(h)), (0.0, float(h))))
 
     def _choose(self, crops: Sequence[Sequence[Image]]) -> list[TextWord]:
         """Reads crops, given once for each recognizer (they differ in margin at most), and chooses among readings."""

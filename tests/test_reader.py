@@ -186,15 +186,16 @@ def test_only_words_without_hangul_are_read_twice(models):
 
 
 def test_the_language_of_a_picture_counts(models):
+    reader_ = ocr(models, min_confidence=0.3)
     # Five words read surely, none of them Hangul: English may be less sure, and doubtful Hangul goes there too.
     latin = [(50, 40 + 60 * k, 45) for k in range(5)]
     doubtful = (50, 400, 55)
-    assert [w.text for w in ocr(models).read(page(*latin, doubtful)).words] == ["9b"] * 5 + ["d"]
+    assert [w.text for w in reader_.read(page(*latin, doubtful)).words] == ["9b"] * 5 + ["d"]
     # One of six is Hangul: each word for itself.
     mixed = page(*latin, (300, 40, 10), doubtful)
-    assert [w.text for w in ocr(models).read(mixed).words] == ["98", "가나", "98", "98", "98", "98", "나"]
+    assert [w.text for w in reader_.read(mixed).words] == ["98", "가나", "98", "98", "98", "98", "나"]
     # Too few to tell.
-    assert [w.text for w in ocr(models).read(page(*latin[:4], doubtful)).words] == ["98"] * 4 + ["나"]
+    assert [w.text for w in reader_.read(page(*latin[:4], doubtful)).words] == ["98"] * 4 + ["나"]
 
 
 def test_min_confidence(models):
@@ -356,7 +357,7 @@ def test_turned_pages_are_read(models, degrees):
 def test_upright_is_taken_at_its_word(models):
     image = sided(BOXES, 55, 10)
     assert ocr(models, "ko").read(image).rotation == 180
-    reading = ocr(models, "ko", orientation="upright").read(image)
+    reading = ocr(models, "ko", orientation="upright", min_confidence=0.3).read(image)
     assert reading.rotation == 0
     assert [w.text for w in reading.words] == ["나"] * 4
 
@@ -374,7 +375,7 @@ def test_a_line_upside_down_on_an_upright_page(models):
     large[:] = image
     large[300:324, 60:140] = np.where(np.arange(80) < 40, 55, 10)[None, :, None]
     # Without doubts about the page as a whole nobody asks.
-    assert [w.text for w in ocr(models, "ko").read(large).words] == ["가나"] * 4 + ["나"]
+    assert [w.text for w in ocr(models, "ko", min_confidence=0.3).read(large).words] == ["가나"] * 4 + ["나"]
     doubtful = large.copy()
     doubtful[60:184][doubtful[60:184] == 10] = 20  # "abc", half surely
     reading = ocr(models, "ko").read(doubtful)
@@ -395,3 +396,21 @@ def test_only_turned_readings_tell_their_rotation(models):
     reading = reader_.read(sided(BOXES, 55, 10))
     assert reading.to_dict()["rotation"] == 180
     assert type(reading).from_dict(reading.to_dict()).rotation == 180
+
+
+def test_a_doubtful_word_alone_is_left_out(models):
+    alone, beside = page((50, 100, 10), (50, 400, 40)), page((50, 100, 10), (50, 140, 40))
+    assert [w.text for w in ocr(models).read(beside).words] == ["가나", "gh"]
+    assert [w.text for w in ocr(models).read(alone).words] == ["가나"]
+    assert [w.text for w in ocr(models, min_confidence=0.3).read(alone).words] == ["가나", "gh"]
+
+
+def test_a_small_picture_is_rather_one_word_where_that_is_surer(models):
+    # A bar that the detector finds, read with doubts from its left; the picture as a whole reads surely.
+    image = np.full((60, 200, 3), 100, np.uint8)
+    image[:, :40] = 10
+    image[20:40, 60:140] = 55
+    image[20:40, 100:140] = 10
+    reading = ocr(models, "ko").read(image)
+    assert [w.text for w in reading.words] == ["가나"]
+    assert reading.words[0].quad == ((0, 0), (200, 0), (200, 60), (0, 60))
