@@ -7,6 +7,7 @@ done, and there is no other record that could disagree, whatever stops the run.
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import re
@@ -49,17 +50,18 @@ class Store:
         self._rows, self._seconds = rows, seconds
         self._waiting: list[Row] = []
         self._since = time.monotonic()
+        self._lock: int | None = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(self.folder / _LOCK)
             self._check_job(job)
-            for stale in self.folder.glob(".tmp-*"):
-                stale.unlink(missing_ok=True)
-            for file in self._files:
-                for stale in file.parent.glob(f".{file.name}.tmp-*"):
-                    stale.unlink(missing_ok=True)
+            self._tidy()
         except OSError as error:
+            self.close()
             raise InputError(f"{self.folder}: cannot be written: {error.strerror}") from error
+        except InputError:
+            self.close()
+            raise
         self._run = 1 + max((int(m[1]) for m in map(_PART.fullmatch, os.listdir(self.folder)) if m), default=0)
         self._number = 0
 
@@ -148,13 +150,22 @@ class Store:
         parts = sorted(p for p in self.folder.glob("part-*") if _PART.fullmatch(p.name))
         return [f for f in self._files[:1] if f.exists()] + parts
 
+    def _tidy(self) -> None:
+        """Takes away what a kill left half-made."""
+        for stale in self.folder.glob(".tmp-*"):
+            stale.unlink(missing_ok=True)
+        for file in self._files:
+            for stale in file.parent.glob(f"{glob.escape(f'.{file.name}.tmp-')}*"):
+                stale.unlink(missing_ok=True)
+
     def _check_job(self, job: dict[str, Any]) -> None:
         path = self.folder / _JOB
         before = None
         if path.exists():
             before = path.read_text(encoding="utf-8")
-        elif self._files and self._files[0].exists() and self.kind == "parquet":
-            before = table.job_of(self._files[0])
+        else:
+            finished = [f for f in self._files if f.suffix.lower() == ".parquet" and f.exists()]
+            before = table.job_of(finished[0]) if finished else None
         try:
             told = json.loads(before) if before else job
         except ValueError as error:
