@@ -16,7 +16,7 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find edge_ocr -type f ! -name '*.pyc') pyproject.toml README.md LICENSE
 NO_TORCH = --ignore-glob='*/test_training_*.py' --ignore-glob='*/test_export_*.py'
 
-.PHONY: help demo test check test-runtime test-lowest test-own-opencv check-formats wheel clean python
+.PHONY: help demo test check test-runtime test-lowest test-own-opencv test-ray check-formats wheel clean python
 .DEFAULT_GOAL := help
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo "make test-runtime     the tests that need no torch, in .venv-runtime"
 	@echo "make test-lowest      those with the oldest supported numpy, onnxruntime and OpenCV, in .venv-lowest"
 	@echo "make test-own-opencv  install beside an OpenCV that pip does not know, and see that it stays as it is"
+	@echo "make test-ray         bulk runs on a Ray cluster that loses a worker, in .venv-ray"
 	@echo "make check-formats    hOCR and ALTO against their own validators and schema, in .venv-formats"
 	@echo "make wheel            build dist/*.whl and list what is in it"
 	@echo "make clean            remove all of these environments and builds"
@@ -98,6 +99,13 @@ test-own-opencv: wheel
 	cd .venv-own-opencv && bin/edge-ocr read ../demo/sample.jpg
 	@echo "The OpenCV that was there is still the one in use: $$(.venv-own-opencv/bin/python -c 'import cv2; print(cv2.__version__)')"
 
+.venv-ray/made: pyproject.toml Makefile | python
+	$(call environment,.venv-ray,$(PYTHON),-e '.[ray]' psutil pytest)
+
+# A cluster of four on this machine, of which a process is killed, then a whole node.
+test-ray: .venv-ray/made
+	.venv-ray/bin/python -m pytest tests/cluster
+
 .venv-formats/made: pyproject.toml Makefile | python
 	$(call environment,.venv-formats,$(PYTHON),$(FOR_FORMATS))
 
@@ -119,4 +127,4 @@ wheel: .venv-runtime/made
 	@ls -l dist
 
 clean:
-	rm -rf .venv .venv-demo .venv-runtime .venv-lowest .venv-own-opencv .venv-formats build dist demo/out .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-demo .venv-runtime .venv-lowest .venv-own-opencv .venv-formats .venv-ray build dist demo/out .mypy_cache .ruff_cache .pytest_cache
