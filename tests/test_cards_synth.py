@@ -38,7 +38,7 @@ class PlainFace:
 
 
 class PlainFaces:
-    hangul = latin = all = [PlainFace()]
+    hangul = latin = all = (PlainFace(),)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -444,58 +445,77 @@ def _checked(text: str) -> bool:
 def _from_list(f: FieldText, piece: _Piece, allowed: Sequence[str]) -> FieldText:
     """The entry of a list that is nearest to what was read, if the network finds it nearly as likely."""
     own = v.fold(f.raw)
-    near = [(v.fold(x), k) for k, x in enumerate(allowed)]
-    ranked = sorted((v.distance(own, x), k) for x, k in near if abs(len(own) - len(x)) <= 3)
-    ranked = [x for x in ranked if x[0] <= max(2, (len(own) + 1) // 2)][:6]
+    near = [(v.fold(x), x) for x in allowed]
+    ranked = sorted((v.distance(own, bare), bare, x) for bare, x in near if abs(len(own) - len(bare)) <= 3)
+    ranked = [r for r in ranked if r[0] <= max(2, (len(own) + 1) // 2)][:6]
     if not ranked:
         return f
     if ranked[0][0] == 0:
-        return replace(f, value=allowed[ranked[0][1]])
+        return replace(f, value=ranked[0][2])
     recognizer, lp = piece.said[0] if v.hangul(f.raw) else piece.said[-1]
-    start = piece.word.text.find(f.raw.split(" ")[0]) if f.raw else 0
-    head = piece.word.text[: max(start, 0)]
-    base = text_log_prob(lp, piece.word.text)
-    spelt = {(x, k) for _, k in ranked for x in (allowed[k], allowed[k].replace(" ", ""))}
-    score, k = max((text_log_prob(lp, head + text), k) for text, k in spelt)
-    if score < base - _FAR * max(1, ranked[0][0]):
+    read = piece.word.text
+    head = read[: max(read.find(f.raw.split(" ")[0]), 0)]
+    base = text_log_prob(lp, read)
+    best: tuple[float, str] | None = None
+    for _, bare, entry in ranked:
+        off = _strokes(own, bare)
+        for text in {entry, entry.replace(" ", "")}:
+            score = text_log_prob(lp, head + text)
+            if score >= base - _FAR * off and (best is None or score - _FAR * off > best[0]):
+                best = (score - _FAR * off, entry)
+    if best is None:
         return f
-    sure = recognizer.word_of(lp, allowed[k]).confidence
-    return replace(f, value=allowed[k], confidence=max(sure, 0.5 * f.confidence))
+    sure = recognizer.word_of(lp, head + best[1]).confidence
+    return replace(f, value=best[1], confidence=max(sure, 0.6 * f.confidence))
+
+
+def _strokes(a: str, b: str) -> int:
+    """Edit distance in letters, of which a syllable has two or three: 출 and 츨 differ in one, 포 and 부 in two."""
+    return v.distance(unicodedata.normalize("NFD", a), unicodedata.normalize("NFD", b))
 
 
 def _placed(f: FieldText, pieces: Sequence[_Piece]) -> FieldText:
     """An address whose province and district are spelt as they are."""
-    words = f.value.split(" ")
     own = v.fold(f.value)
-    best: tuple[int, str, int] | None = None
+    ranked: list[tuple[int, int, str, int]] = []
     for place in korea.places():
         name = v.fold(place)
-        if len(name) < 4 or not set(name[:2]) & set(own[:3]):
+        if len(name) < 4 or not set(name[:3]) & set(own[:4]):
             continue
         for n in (len(name) - 1, len(name), len(name) + 1):
             off = v.distance(own[:n], name)
-            rank = (off, -len(name))
-            if off <= len(name) // 3 and (best is None or rank < (best[0], -len(v.fold(best[1])))):
-                best = (off, place, n)
-    if best is None:
-        return f
-    off, place, end = best[0], best[1], best[2]
-    # Where the place ends in the text as it is spelt.
-    at = int(np.searchsorted(np.cumsum(np.array([len(v.fold(c)) for c in f.value])), end))
-    rest = f.value[at + 1 :]
-    if off == 0:
-        glue = "" if rest[:1] in (" ", ",", "") else " "
-        return replace(f, value=place + glue + rest)
-    if off > 1 or not pieces or len(words) < 2:
+            if off <= len(name) // 2:
+                ranked.append((off - len(name), off, place, n))
+    # A longer place that is as near explains more of what was read.
+    ranked.sort()
+    if not ranked or not pieces:
         return f
     _, lp = pieces[0].said[0]
     read = pieces[0].word.text
-    if not v.fold(read).startswith(own[:end]):
-        return f
-    changed = place + (" " if rest[:1] not in (" ", ",", "") else "") + rest
-    if text_log_prob(lp, place + read[at + 1 :]) < text_log_prob(lp, read) - _FAR:
-        return f
-    return replace(f, value=changed)
+    base: float | None = None
+    for _, off, place, end in ranked[:4]:
+        # Where the place ends in the text as it is spelt.
+        rest = f.value[_end_of(f.value, end) :]
+        value = place + ("" if rest[:1] in (" ", ",", "") else " ") + rest
+        if off == 0:
+            return replace(f, value=value)
+        if not v.fold(read).startswith(own[:end]):
+            continue
+        if base is None:
+            base = text_log_prob(lp, read)
+        least = base - _FAR * _strokes(own[:end], v.fold(place))
+        if text_log_prob(lp, place + read[_end_of(read, end) :]) >= least:
+            return replace(f, value=value)
+    return f
+
+
+def _end_of(text: str, count: int) -> int:
+    """Where in a text its first ``count`` letters and digits end."""
+    for k, c in enumerate(text):
+        count -= len(v.fold(c))
+        if count <= 0:
+            return k + 1
+    return len(text)
 
 
 # -- where things are ----------------------------------------------------------------------------------------------

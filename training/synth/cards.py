@@ -23,9 +23,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ocr.crop import crop_quads
 from training.synth import degrade, people
 from training.synth.fonts import Faces
 from training.synth.layouts import Backgrounds, ground
+from training.synth.legible import legible
 from training.synth.people import Person
 from training.synth.sheet import Colour, Pen, Sheet, Typeface
 
@@ -405,9 +407,13 @@ class CardSynth:
         return sheet, person, tuple(card.texts)
 
     def sample(self, rng: Rng, kind: str | None = None) -> Photo:
-        """A photograph of a card."""
+        """A photograph of a card, every word of which can be made out: what glare or blur took away is taken again, as
+        an app would ask for; of the last of eight that is not looked into any more."""
         sheet, person, texts = self.flat(rng, kind)
-        image, m = self._shoot(rng, sheet)
+        for _ in range(8):
+            image, m = self._shoot(rng, sheet)
+            if _legible(sheet, texts, image, m):
+                break
         corners = np.array([[0, 0], [sheet.width, 0], [sheet.width, sheet.height], [0, sheet.height]], np.float64)
         words = cv2.perspectiveTransform(sheet.quads.reshape(1, -1, 2).astype(np.float64), m).reshape(-1, 4, 2)
         quad = cv2.perspectiveTransform(corners[None], m)[0]
@@ -460,6 +466,25 @@ class CardSynth:
         image = (card * alpha + around * (1 - alpha)).astype(np.uint8)
         letters = 0.045 * float(np.hypot(*(target[3] - target[0])))
         return _lens(rng, image, hard, letters, quad=target), m
+
+
+def _legible(sheet: Sheet, texts: tuple[str, ...], image: Picture, m: NDArray[np.float64]) -> bool:
+    """Whether each word of the sheet looks in the photograph, letter by letter, as it was printed."""
+    chosen = [k for k, text in enumerate(texts) if text and not sheet.ignored[k]]
+    flat = sheet.quads[chosen].astype(np.float64)
+    there = cv2.perspectiveTransform(flat.reshape(1, -1, 2), m).reshape(-1, 4, 2)
+    printed = crop_quads(sheet.image, flat, height=32, margin=0.0)
+    seen = crop_quads(image, there, height=32, margin=0.0)
+    for k, a, b in zip(chosen, printed, seen, strict=True):
+        grey = cv2.cvtColor(a.image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        high = float(np.percentile(grey, 90))
+        ink = np.clip((high - grey) * (255 / max(high - float(grey.min()), 1.0)), 0, 255).astype(np.uint8)
+        size = (max(8, 32 * ink.shape[1] // ink.shape[0]), 32)
+        ink = cv2.resize(ink, size, interpolation=cv2.INTER_AREA)
+        own = cv2.resize(cv2.cvtColor(b.image, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
+        if not legible(own, ink, len(texts[k]), least=0.25, mean=0.5):
+            return False
+    return True
 
 
 def _rounded(mask: Picture, r: int) -> None:
