@@ -16,7 +16,7 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find edge_ocr -type f ! -name '*.pyc') pyproject.toml README.md LICENSE
 NO_TORCH = --ignore-glob='*/test_training_*.py' --ignore-glob='*/test_export_*.py'
 
-.PHONY: help demo test check test-runtime test-lowest test-own-opencv test-ray check-formats wheel clean python
+.PHONY: help demo test check test-runtime test-lowest test-own-opencv test-ray check-formats check-api wheel clean python
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "make test-lowest      those with the oldest supported numpy, onnxruntime and OpenCV, in .venv-lowest"
 	@echo "make test-own-opencv  install beside an OpenCV that pip does not know, and see that it stays as it is"
 	@echo "make test-ray         bulk runs on a Ray cluster that loses a worker, in .venv-ray"
+	@echo "make check-api        the server against its own OpenAPI document, by schemathesis, in .venv-api"
 	@echo "make check-formats    hOCR and ALTO against their own validators and schema, in .venv-formats"
 	@echo "make wheel            build dist/*.whl and list what is in it"
 	@echo "make clean            remove all of these environments and builds"
@@ -120,6 +121,13 @@ check-formats: .venv-formats/made
 	  XMLSchema(parse('build/formats/alto-4-3.xsd')).assertValid(parse('build/formats/sample.alto')); print('ALTO 4.3: valid')"
 	.venv-formats/bin/python -m alto_tools.alto_tools --text build/formats/sample.alto
 
+.venv-api/made: pyproject.toml Makefile | python
+	$(call environment,.venv-api,$(PYTHON),-e '.[dev,serve]' schemathesis)
+
+# Requests that fit the server's document, and many that do not.
+check-api: .venv-api/made
+	.venv-api/bin/python tests/check_api.py
+
 wheel: .venv-runtime/made
 	rm -rf build dist
 	.venv-runtime/bin/python -m build --wheel
@@ -127,4 +135,4 @@ wheel: .venv-runtime/made
 	@ls -l dist
 
 clean:
-	rm -rf .venv .venv-demo .venv-runtime .venv-lowest .venv-own-opencv .venv-formats .venv-ray build dist demo/out .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-demo .venv-runtime .venv-lowest .venv-own-opencv .venv-api .venv-formats .venv-ray build dist demo/out .mypy_cache .ruff_cache .pytest_cache

@@ -43,7 +43,7 @@ __all__ = ["Server", "Tally", "callers", "main", "poisson", "soak"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _TICK = os.sysconf("SC_CLK_TCK")
-_TIMEOUT = 120.0
+_TIMEOUT = 600.0  # of an answer: on a busy machine, so that no request is given up that others would wait for
 
 
 # -- requests and answers ----------------------------------------------------------------------------------------------
@@ -120,7 +120,8 @@ class Server:
 
     @classmethod
     def ours(cls, name: str, *options: str) -> Server:
-        return cls(name, [sys.executable, "-m", "edge_ocr.cli", "serve", "--queue", "64", *options])
+        usual = ["--queue", "64", "--time-limit", "600"]
+        return cls(name, [sys.executable, "-m", "edge_ocr.cli", "serve", *usual, *options])
 
     @classmethod
     def rapid(cls, python: str, threads: int) -> Server:

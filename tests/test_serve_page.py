@@ -80,7 +80,8 @@ class Browser:
         return found
 
     def complaints(self) -> list[str]:
-        return [entry["message"] for entry in self._send("POST", "/se/log", {"type": "browser"})]
+        told = self._send("POST", "/se/log", {"type": "browser"})
+        return [entry["message"] for entry in told if entry["level"] == "SEVERE"]
 
     def close(self) -> None:
         self._send("DELETE", "")
