@@ -10,6 +10,7 @@ RUN is the folder or checkpoint of a detector or recognizer run, or weights that
   manifest  the model.json of what ships
   parity    network against graph; float against what ships on drawn samples: error, CPU time, bytes
   register  into OUT/NAME, unless a figure missed its limit (export/budgets.json): then the message says which
+  tflite    the twin for TFLite, with --target onnx,tflite (export.tflite)
 
 What a stage leaves lies in WORK, and a stage whose inputs are the same is not run again: a build that was cut off goes
 on where it stopped. ``--stage`` runs one stage alone. Figures of all stages: WORK/report.json and WORK/report.html.
@@ -22,6 +23,7 @@ import dataclasses
 import sys
 import time
 from pathlib import Path
+from subprocess import CalledProcessError
 
 from edge_ocr.errors import EdgeOcrError
 from export import quantize
@@ -31,6 +33,9 @@ from export.report import write_report
 from export.stages import STAGES, Build, Job
 
 __all__ = ["main"]
+
+# What has a message for whoever gave the command; anything else is a fault of ours and keeps its traceback.
+_TOLD = (GateError, ParityError, EdgeOcrError, ValueError, TypeError, FileNotFoundError, CalledProcessError)
 
 
 def pairs(values: list[str]) -> dict[str, float]:
@@ -49,7 +54,10 @@ def arguments() -> argparse.ArgumentParser:
     p.add_argument("run", type=Path, help="folder of a run, a checkpoint, or kept weights (.safetensors)")
     p.add_argument("--name", required=True, help="detector, or the language of a recognizer")
     p.add_argument("--out", type=Path, default=Path("edge_ocr/weights"), help="models folder that it is registered in")
-    p.add_argument("--target", default="onnx", help="files to make, by commas: onnx, tflite")
+    p.add_argument("--target", default="onnx", choices=("onnx", "onnx,tflite"), help="files to make")
+    p.add_argument(
+        "--tflite-python", type=Path, default=Path(sys.executable), help="of an environment that export.tflite runs in"
+    )
     kind = p.add_mutually_exclusive_group()
     kind.add_argument("--int8", dest="precision", action="store_const", const="int8", help="quantise")
     kind.add_argument("--half", dest="precision", action="store_const", const="half", help="store in 16 bits")
@@ -94,7 +102,7 @@ def job_of(a: argparse.Namespace) -> Job:
         prune=a.prune,
         rounds=a.rounds,
         tune_minutes=a.tune_minutes,
-        plan=quantize.plan_of(a.name, a.plan),
+        plan=quantize.plan_of(a.name, a.plan, a.quantizer),
         merged=a.merged,
         limits=dataclasses.replace(limits, **{k: v for k, v in given.items() if v is not None}),
         lines=a.lines,
@@ -105,6 +113,7 @@ def job_of(a: argparse.Namespace) -> Job:
         like=a.like,
         measures=pairs(a.measure),
         keep=a.keep,
+        tflite=a.tflite_python if "tflite" in a.target else None,
     )
 
 
@@ -121,7 +130,15 @@ def main(argv: list[str] | None = None) -> int:
             build.run(only=tuple(a.stage), again=tuple(a.again))
         finally:
             say(f"report: {write_report(build)}")
-    except (GateError, ParityError, EdgeOcrError, ValueError, FileNotFoundError, TypeError) as error:
+    except (
+        GateError,
+        ParityError,
+        EdgeOcrError,
+        ValueError,
+        FileNotFoundError,
+        TypeError,
+        CalledProcessError,
+    ) as error:
         print(f"{a.name}: {error}", file=sys.stderr)
         return 1
     return 0

@@ -25,7 +25,7 @@ from calibration.samples import Mix, Samples, calibration_samples
 from edge_ocr import manifest as m
 from edge_ocr.engine import OnnxEngine
 from export import cost
-from export.checkpoint import Trained, find, keep_weights, load_trained
+from export.checkpoint import find, keep_weights, load_trained
 from export.gates import GateError, HeldOut, Limits, losses, measure
 from export.half import halve
 from export.manifests import describe, existing
@@ -35,7 +35,7 @@ from export.quantize import Plan, described, fused, quantise_model
 
 __all__ = ["STAGES", "Build", "Job"]
 
-STAGES = ("prune", "tune", "export", "quantise", "manifest", "parity", "register")
+STAGES = ("prune", "tune", "export", "quantise", "manifest", "parity", "register", "tflite")
 # Changes when what a stage does changes in a way that its files do not show.
 _VERSION = 1
 
@@ -44,7 +44,8 @@ _VERSION = 1
 class Job:
     """What is to be built: the model ``name`` out of ``run``, in ``precision``, into ``out/name``; ``work`` holds what
     the stages leave. ``prune``: the share of multiply-adds that stays, in ``rounds`` steps with ``tune_minutes`` of
-    training each; None for none. ``draw`` and ``samples`` stand in for drawn pictures."""
+    training each; None for none. ``tflite``: the Python of an environment that has what export.tflite needs; None for
+    no such twin. ``draw`` and ``samples`` stand in for drawn pictures."""
 
     run: Path
     name: str
@@ -67,6 +68,7 @@ class Job:
     like: Path | None = None
     measures: Mapping[str, float] = field(default_factory=dict)
     keep: Path | None = None
+    tflite: Path | None = None
     draw: Callable[[m.Manifest], HeldOut] | None = None
     samples: Callable[[m.Manifest, bytes], Samples] | None = None
 
@@ -105,6 +107,7 @@ class Build:
         if not again and self.record(stage).get("key") == key and self._there(stage):
             self.say(f"{stage}: as before")
             return
+        (self.job.work / f"{stage}.json").unlink(missing_ok=True)  # what it said holds no more
         figures: dict[str, Any] = getattr(self, stage)()
         self._note(stage, key, figures)
         told = {k: v for k, v in figures.items() if isinstance(v, (int, float, str)) and k != "sha256"}
@@ -130,6 +133,7 @@ class Build:
                 "held out": [job.lines, job.scenes, [str(x) for x in job.labelled]],
             },
             "register": lambda: {"out": str(job.out.resolve()), "keep": str(job.keep)},
+            "tflite": lambda: {"python": str(job.tflite)},
         }[stage]()
         text = json.dumps([_VERSION, stage, before, own], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -154,7 +158,7 @@ class Build:
         job = self.job
         if job.prune is None:
             return {"skipped": "nothing is pruned"}
-        from export.prune import prune_trained
+        from export.prune import drawn_inputs, prune_trained
 
         source, rows = find(job.run), []
         for turn in range(1, job.rounds + 1):
@@ -162,7 +166,9 @@ class Build:
             share = job.prune ** (turn / job.rounds)
             if _of(target, {"source": _digest(source), "share": share}):
                 trained, base = load_trained(source), load_trained(find(job.run))
-                prune_trained(trained, share * cost.macs(base) / cost.macs(trained), target)
+                inputs = drawn_inputs(trained, job.name, job.ingredients)
+                left = share * cost.macs(base) / cost.macs(trained)
+                prune_trained(trained, left, target, name=job.name, inputs=inputs)
             rows.append(json.loads((target / "report.json").read_text(encoding="utf-8")))
             self.say(f"prune: round {turn} of {job.rounds}: {rows[-1]['macs'] / 1e6:.0f} million multiply-adds")
             if turn < job.rounds:
@@ -190,20 +196,22 @@ class Build:
         subprocess.run(command, check=True)
         return out / "last.pt"
 
-    def source(self) -> Trained:
-        """What is exported: the run, or what became of it by pruning and training."""
+    def source(self) -> Path:
+        """The checkpoint that is exported: that of the run, or what became of it by pruning and training."""
         job = self.job
         if job.prune is None:
-            return load_trained(job.run)
+            return find(job.run)
         if job.tune_minutes <= 0:
-            return load_trained(self._needs(job.work / f"pruned-{job.rounds}" / "last.pt", "prune"))
-        return load_trained(self._needs(job.work / "tuned" / "last.pt", "tune"))
+            return self._needs(job.work / f"pruned-{job.rounds}" / "last.pt", "prune")
+        return self._needs(job.work / "tuned" / "last.pt", "tune")
 
     def export(self) -> dict[str, Any]:
         """The float model as a folder of its own, and where it was pruned also that of the run."""
         job = self.job
         found: dict[str, Any] = {"files": {}}
-        kinds = {"fp32": self.source()} | ({"base": load_trained(job.run)} if job.prune is not None else {})
+        kinds = {"fp32": load_trained(self.source())} | (
+            {"base": load_trained(job.run)} if job.prune is not None else {}
+        )
         here = [job.like] if job.like else [job.out / job.name, Path(edge_ocr.__file__).parent / "weights" / job.name]
         for kind, trained in kinds.items():
             if (trained.task == "detect") != (job.name == "detector"):
@@ -279,7 +287,7 @@ class Build:
         CPU time and bytes. What missed its limit stands in the record; ``register`` refuses then."""
         job = self.job
         ship, base = (self._needs(job.work / k / job.name, s) for k, s in (("ship", "manifest"), ("fp32", "export")))
-        trained = self.source()
+        trained = load_trained(self.source())
         probes = [(trained.given, x[trained.given]) for x in cost.inputs(trained)]
         small = [(1, 64, 96), (2, 160, 128)] if trained.task == "detect" else [(1, 48), (3, 512)]
         probes += [(trained.given, trained.probe(*s, seed=k)) for k, s in enumerate(small)]
@@ -362,8 +370,20 @@ class Build:
             new.chmod(0o755)
             new.rename(target)
         if job.keep:
-            keep_weights(self.source(), job.keep / f"{job.name}.safetensors")
-        return {"folder": str(target), "files": self._files(target / "model.onnx", target / m.FILE_NAME)}
+            keep_weights(load_trained(self.source()), job.keep / f"{job.name}.safetensors")
+        # Not model.json: a temperature or a twin that is entered there later is no reason to begin again.
+        return {"folder": str(target), "files": self._files(target / "model.onnx")}
+
+    def tflite(self) -> dict[str, Any]:
+        """The TFLite twin, in an environment of its own; it enters itself in the registered model.json."""
+        job = self.job
+        if job.tflite is None:
+            return {"skipped": "not asked for"}
+        folder = self._needs(job.out / job.name / m.FILE_NAME, "register").parent
+        command = [str(job.tflite), "-m", "export.tflite", str(self.source()), str(folder)]
+        subprocess.run([*command, "--ingredients", job.ingredients], check=True)
+        twin = folder / "model.tflite"
+        return {"bytes": twin.stat().st_size, "files": self._files(twin)}
 
 
 def _of(folder: Path, origin: dict[str, Any]) -> bool:
