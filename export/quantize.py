@@ -73,8 +73,10 @@ class Layer:
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """How a model is quantised: ``estimator`` of the ranges, and ``keep_float``, the layers that stay float, with the
-    reason of each. ``measured`` is what the choice rests on."""
+    reason of each; ``quantizer``: ``own``, or ``nncf``, which has an estimator of its own. ``measured`` is what the
+    choice rests on."""
 
+    quantizer: str = "own"
     estimator: str = "mse"
     keep_float: dict[str, str] = field(default_factory=dict)
     measured: dict[str, Any] = field(default_factory=dict)
@@ -364,8 +366,15 @@ def quantise_model(manifest: m.Manifest, data: bytes, samples: Samples, *, plan:
     if any(n.op_type.startswith(("QuantizeLinear", "QLinear")) for n in onnx.load_from_string(data).graph.node):
         raise ValueError(f"{manifest.name}: is quantised already; start from the FP32 model")
     model = prepare(data)
-    ranges = ranges_of(collect(model, samples.inputs, activations(model)), plan.estimator)
-    int8: bytes = quantise(model, ranges, keep_float=list(plan.keep_float)).SerializeToString()
+    int8: bytes
+    if plan.quantizer == "nncf":
+        from export.quantizer_nncf import quantise_nncf
+
+        nodes = [x.node for x in layers_of(model) if x.name in plan.keep_float]
+        int8 = quantise_nncf(model, samples.inputs, keep_float=nodes).SerializeToString()
+    else:
+        ranges = ranges_of(collect(model, samples.inputs, activations(model)), plan.estimator)
+        int8 = quantise(model, ranges, keep_float=list(plan.keep_float)).SerializeToString()
     if merged:
         int8 = fuse(int8)
     return halve(int8)
@@ -436,7 +445,7 @@ def described(plan: Plan, samples: str) -> m.Quantisation:
         activations="uint8",
         weights="int8",
         weight_bits=WEIGHT_BITS,
-        estimator=plan.estimator,
+        estimator="nncf" if plan.quantizer == "nncf" else plan.estimator,
         keep_float=tuple(plan.keep_float),
         samples=samples,
     )
@@ -454,6 +463,7 @@ def options(p: argparse.ArgumentParser) -> None:
         type=Path,
         help="what stays float, from export.sensitivity; default: export/plans/<name>.json, if there is one",
     )
+    p.add_argument("--quantizer", choices=("own", "nncf"), help="instead of the plan's; nncf needs pip install nncf")
     p.add_argument(
         "--labelled",
         nargs="*",
@@ -467,12 +477,14 @@ def options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--merged", action="store_true", help="nodes merged for ONNX Runtime: loads quicker, and only there")
 
 
-def plan_of(name: str, given: Path | None) -> Plan:
-    """The plan that the options ask for. Raises FileNotFoundError for one that is given and not there."""
+def plan_of(name: str, given: Path | None, quantizer: str | None = None) -> Plan:
+    """The plan that the options ask for, with ``quantizer`` in place of its own. Raises FileNotFoundError for one that
+    is given and not there."""
     path = given or PLANS / f"{name}.json"
     if given and not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such plan; python -m export.sensitivity makes one")
-    return Plan.load(path) if path.is_file() else Plan()
+    plan = Plan.load(path) if path.is_file() else Plan()
+    return plan if quantizer is None else dataclasses.replace(plan, quantizer=quantizer)
 
 
 def main() -> int:
@@ -490,7 +502,7 @@ def main() -> int:
             a.folder,
             a.out or a.folder,
             samples=calibration_samples(manifest, m.read_model_file(a.folder, manifest), a.ingredients, mix),
-            plan=plan_of(manifest.name, a.plan),
+            plan=plan_of(manifest.name, a.plan, a.quantizer),
             mix=mix,
             held_out=HeldOut.draw(manifest, a.ingredients, lines=a.lines, scenes=a.scenes, labelled=a.labelled),
             limit=a.limit,
