@@ -21,6 +21,7 @@ from edge_ocr import geometry as g
 from edge_ocr.capture import Capture
 from edge_ocr.crop import crop_quad
 from edge_ocr.errors import InputError
+from edge_ocr.extent import letters_beyond, longer, shared
 from edge_ocr.image import load_image
 from edge_ocr.manifest import QualityLimits
 from edge_ocr.preprocess import resize
@@ -70,10 +71,9 @@ _SHORTER = 6  # and detections in a row that find less
 _BEYOND = 0.9  # heights by which a reading looks beyond both ends of a text, for letters that the detector lost
 _TOUCH = 0.05  # heights between two texts that may be one
 _HELD = 0.6  # of a text's area, from which it is a piece of another
-_PROBES = 2  # such readings that found nothing more, until they end,
+_PROBES = 3  # such readings that found nothing more, until they end,
 _GROWN = 6  # or that did
-_PLAIN = 0.8  # confidence of each letter found beyond
-_OUTWARD, _INWARD = 0.5, 0.15  # how far an end follows the detector's, who rather loses letters than makes them up
+_INWARD = 0.15  # how far an end follows the detector's inwards, who rather loses letters than makes them up
 _NEAR = 3.0  # heights within which a text that went missing is looked for, if the same is read
 _PIECES = 3  # detections in a row that find a text in pieces, or as part of a larger one, until that is believed
 
@@ -367,8 +367,10 @@ class Stream:
         return self._asks(change)
 
     def _asks(self, change: Change) -> bool:
+        # What reads like nothing is not worth a detection of its own.
         unsettled = any(
-            text.misses or text.pieces or self._entered(text) or self._fresh(text) for text in self._texts
+            (bool(text.told) and (text.misses or text.pieces)) or self._entered(text) or self._fresh(text)
+            for text in self._texts
         )
         other = change.uncovered >= _UNCOVERED or change.altered >= _ALTERED
         return unsettled or other or change.sharper >= _SHARPENED
@@ -379,7 +381,8 @@ class Stream:
 
     def _fresh(self, text: _Text) -> bool:
         """Whether a text waits to be found a second time: a single detection may have seen half of it."""
-        waits = text.seen < _SIGHTINGS or text.longer > 0
+        says = not text.reads or text.votes.result.confidence >= self.min_confidence
+        waits = says and (text.seen < _SIGHTINGS or text.longer > 0)
         return waits and not text.cut and self._now - self._detected >= _SECOND - 1e-6
 
     def _detect(self, image: Image, small: Image, scale: float) -> list[Event]:
@@ -437,7 +440,7 @@ class Stream:
         if 1 / _RESHAPED < ratio < _RESHAPED or (text.grown and ratio < 1):
             # The flow is steadier than the detector, which is right in the mean: they share. What was read beyond its
             # ends is not given up for its losing them again.
-            text.quad = _shared(text.quad, quad, inward=0.0 if text.grown else _INWARD)
+            text.quad = shared(text.quad, quad, inward=0.0 if text.grown else _INWARD)
             text.seen, text.shorter = text.seen + 1, 0
             return
         # A detector rather loses an end of a long word than makes one up: two sightings of more are believed at once,
@@ -559,36 +562,37 @@ class Stream:
         the rest of the same word."""
         high = float(g.heights(text.quad[None])[0])
         others = np.array([t.quad for t in self._texts if t is not text], np.float64).reshape(-1, 4, 2)
-        near = np.repeat(_longer(text.quad, _TOUCH * high, _TOUCH * high)[None], len(others), 0)
+        near = np.repeat(longer(text.quad, _TOUCH * high, _TOUCH * high)[None], len(others), 0)
         others = others[g.intersection_area(near, others) < 1]
         by = [0.0, 0.0]
         for end in (0, 1):
             reach = [0.0, 0.0]
             reach[end] = _BEYOND * high
-            whole = _longer(text.quad, *reach)
+            whole = longer(text.quad, *reach)
             # Only what is beyond counts: neighbours may overlap the text itself.
             part = whole.copy()
             part[[1, 2] if end == 0 else [0, 3]] = text.quad[[0, 3] if end == 0 else [1, 2]]
             if not len(others) or float(g.intersection_area(np.repeat(part[None], len(others), 0), others).max()) < 1:
                 by[end] = reach[end]
-        return _longer(text.quad, *by)
+        return longer(text.quad, *by)
 
     def _extend(self, text: _Text, word: TextWord, more: TextWord | None, wide: g.Array | None) -> TextWord:
         """The reading that counts, of a text and of what stands beyond its ends as well; a text that goes on there is
         made longer."""
         if more is None or wide is None:
             return word
-        extra = _letters_beyond(word.text, more)
+        extra = letters_beyond(word.text, more)
         if extra is None:
             text.probes += 1
             return word
         each = 1.1 * float(g.widths(text.quad[None])[0]) / max(len(word.text), 1)
         room = (float(np.hypot(*(wide[k] - text.quad[k]))) for k in (0, 1))
-        text.quad = _longer(text.quad, *(min(n * each, most) for n, most in zip(extra, room, strict=True)))
+        ends = zip((extra.before, extra.after), room, strict=True)
+        text.quad = longer(text.quad, *(min(n * each, most) for n, most in ends))
         text.shape = _shape(text.quad)
         text.probes, text.grown = 0, text.grown + 1
         text.votes, text.fittest, text.reads = Votes(), 0.0, 0  # what was read before was a piece
-        return more
+        return extra.word
 
     def _vote(self, text: _Text, word: TextWord, patch: Image, image: Image) -> list[Event]:
         """Counts one more reading; what is to be told of it."""
@@ -672,50 +676,6 @@ def _lap(start: float) -> float:
 def _quad(points: g.Array) -> Quad:
     a, b, c, d = points.tolist()
     return ((a[0], a[1]), (b[0], b[1]), (c[0], c[1]), (d[0], d[1]))
-
-
-def _longer(quad: g.Array, start: float, end: float) -> g.Array:
-    """A quad with its ends moved outwards by so many pixels."""
-    along = quad[[1, 2]] - quad[[0, 3]]
-    along = along / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-6)[:, None]
-    top, bottom = along
-    return np.array([quad[0] - start * top, quad[1] + end * top, quad[2] + end * bottom, quad[3] - start * bottom])
-
-
-def _shared(quad: g.Array, found: g.Array, *, inward: float) -> g.Array:
-    """A followed quad brought nearer to the one that was found: half way, but its ends inwards only by ``inward``."""
-    middle = (quad[[1, 2]] - quad[[0, 3]]).sum(0)
-    along = middle / max(float(np.hypot(*middle)), 1e-6)
-    gap = found - quad
-    ahead = gap @ along
-    outward = ahead * np.array([-1, 1, 1, -1]) > 0
-    pull = ahead * np.where(outward, _OUTWARD, inward)
-    across = gap - ahead[:, None] * along
-    return np.asarray(quad + 0.5 * across + pull[:, None] * along)
-
-
-def _letters_beyond(text: str, more: TextWord) -> tuple[int, int] | None:
-    """How many letters a reading that looks farther has before and after ``text``, or after what is left of it without
-    a cut letter at its end; None where there are none that are sure and adjoin it."""
-    if not text or len(more.text) <= len(text) or len(more.characters) != len(more.text):
-        return None
-    for a, b in ((0, len(text)), (0, len(text) - 1), (1, len(text)), (1, len(text) - 1)):
-        core = text[a:b]
-        if (core != text and len(core) < 2) or core not in more.text:
-            continue
-        start = more.text.index(core)
-        end = start + len(core)
-        # A mark at the very end may be a speck, or the edge of what stands beyond.
-        first, last = 0, len(more.text)
-        while first < start and not more.text[first].isalnum():
-            first += 1
-        while last > end and not more.text[last - 1].isalnum():
-            last -= 1
-        extra = more.characters[first:start] + more.characters[end:last]
-        before, after = max(start - first - a, 0), max(last - end - (len(text) - b), 0)
-        if extra and before + after and all(c.confidence >= _PLAIN and c.text != " " for c in extra):
-            return before, after
-    return None
 
 
 def _shape(quad: g.Array) -> float:

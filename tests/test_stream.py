@@ -68,7 +68,7 @@ def test_a_still_view_costs_little() -> None:
     reader = PlateReader()
     run(film([put(ground(), "3141", 200, 150)] * 90), reader)
     assert reader.detections == 4  # one a second, and one more to see the text again
-    assert reader.readings <= 6  # until it is stable, two of them beyond its ends, and never again
+    assert reader.readings <= 7  # until it is stable, three of them beyond its ends, and never again
 
 
 def test_every_text_of_a_moving_view_keeps_its_track() -> None:
