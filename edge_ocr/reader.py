@@ -43,7 +43,7 @@ _BLOCK = 256  # regions cropped and read at a time, so that memory does not grow
 _SMALL = 256  # a picture no higher than this may be one word that fills it
 _FILLS = 0.3  # such a word is believed from this confidence where nothing was found,
 _RATHER, _SO_LONG = 0.5, 0.6  # from this where something was, if it is surer, and so long against what was found
-_FULL = 0.7  # words that cover so much of the picture's width, and are sure, are not doubted
+_FULL, _FULL_LEAD = 0.8, 0.1  # words over so much of the picture's width are doubted less, not at all if they are sure
 _STRAIGHTENED = 0.05  # what was straightened first must be surer by this much
 _SURE, _FEW = 0.8, 5  # a picture's language is told from so many words, read as surely as this
 _FOREIGN_LEAD = 0.1  # and its own recognizer may then be less sure by so much
@@ -299,6 +299,8 @@ class OCR:
                 tried = self._choose([others] * len(self._recognizer_models))
                 readings += [replace(r, confidence=max(r.confidence - _STRAIGHTENED, 0.0)) for r in tried]
         best = max(readings, key=lambda r: r.confidence)
+        if covered >= _FULL:
+            now += _FULL_LEAD
         length = sum(len(word.text) for word in found)
         if best.confidence < (_RATHER if found else _FILLS) or (found and best.confidence <= now):
             return None

@@ -87,7 +87,7 @@ def models(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> dict[str,
         engines.setdefault("threads", set()).add(threads)
         return engines[name]
 
-    monkeypatch.setattr(reader, "OnnxEngine", engine)
+    monkeypatch.setitem(reader._ENGINES, "onnx", engine)
     for name in ("oracle", "ko", "en"):
         folder = tmp_path / name
         folder.mkdir()
