@@ -81,7 +81,7 @@ def main() -> int:
     report: dict[str, Any] = {
         "made_by": "benchmarks/accuracy.py", "date": datetime.date.today().isoformat(),
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",
-        "command": "python -m benchmarks.accuracy " + " ".join(sys.argv[1:]), "sets": {},
+        "command": command("benchmarks.accuracy"), "sets": {},
     }  # fmt: skip
     for name, models in sets.items():
         report["sets"][name] = read_set(options, options.out / name, models)
@@ -95,6 +95,11 @@ def main() -> int:
     for sentence in lost:
         print(sentence, file=sys.stderr)
     return 1 if lost or not any(report["sets"].values()) else 0
+
+
+def command(module: str) -> str:
+    """How this program was called, for the record: of paths only the last part is told."""
+    return " ".join([f"python -m {module}", *(re.sub(r"(?:[^\s=;]*/)(?=[^/])", "", x) for x in sys.argv[1:])])
 
 
 def named(models: list[str]) -> dict[str, pathlib.Path | None]:

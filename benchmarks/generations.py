@@ -42,6 +42,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from benchmarks.accuracy import command
 from calibration.measure import read_lines, read_texts
 from calibration.ranges import activations, collect, ranges_of
 from calibration.samples import Mix, Samples, held_out_lines, line_samples
@@ -426,7 +427,7 @@ def main() -> int:
     report: dict[str, Any] = {
         "made_by": "benchmarks/generations.py", "date": datetime.date.today().isoformat(), "claims": CLAIMS,
         "machine": f"{platform.machine()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.0f}",
-        "command": "python -m benchmarks.generations " + " ".join(sys.argv[1:]),
+        "command": command("benchmarks.generations"),
     }  # fmt: skip
     report |= compare(
         {k: runs[k] for k in GENERATIONS}, a.ingredients, labelled=a.labelled, lines=a.lines, repeat=a.repeat,

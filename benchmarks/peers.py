@@ -361,7 +361,7 @@ def main() -> int:
             p.error(f"{folder}: has no labels.jsonl")
     report: dict[str, Any] = {
         "made_by": "benchmarks/peers.py", "date": datetime.date.today().isoformat(), "machine": machine(),
-        "command": "python -m benchmarks.peers " + " ".join(sys.argv[1:]),
+        "command": accuracy.command("benchmarks.peers"),
     }  # fmt: skip
     if not a.no_speed:
         report["speed"] = speed(a.python, engines, repeat=a.repeat, starts=a.starts)

@@ -33,6 +33,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.accuracy import command
 from calibration.samples import Recorder
 from edge_ocr import OCR
 from edge_ocr.crop import crop_quads
@@ -334,7 +335,7 @@ def main() -> None:
     report: dict[str, Any] = {
         "made_by": "benchmarks/speed.py",
         "date": datetime.date.today().isoformat(),
-        "command": "python -m benchmarks.speed " + " ".join(sys.argv[1:]),
+        "command": command("benchmarks.speed"),
         "machine": f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}, "
         f"load {_load()}",
         "threads": a.threads,
