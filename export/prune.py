@@ -65,13 +65,15 @@ def _graph(trained: Trained) -> Any:
 
 
 def _groups(trained: Trained, graph: Any) -> dict[str, Any]:
-    """Prunable groups by the name of the convolution that they start from."""
+    """Prunable groups by the name of the first convolution that makes their channels."""
     names = {module: name for name, module in trained.net.named_modules()}
+    order = list(names.values())
     kept = [x for n, x in trained.net.named_modules() if n.split(".")[0] in _KEPT[trained.task]]
-    return {
-        names[group[0].dep.target.module]: group
-        for group in graph.get_all_groups(ignored_layers=kept, root_module_types=[nn.Conv2d])
-    }
+    found = {}
+    for group in graph.get_all_groups(ignored_layers=kept, root_module_types=[nn.Conv2d]):
+        makers = [x.dep.target.module for x in group if graph.is_out_channel_pruning_fn(x.dep.handler)]
+        found[min((names[x] for x in makers if isinstance(x, nn.Conv2d)), key=order.index)] = group
+    return dict(sorted(found.items(), key=lambda x: order.index(x[0])))
 
 
 def prunable(trained: Trained) -> dict[str, int]:
