@@ -89,6 +89,8 @@ def test_a_bomb_is_refused_before_it_is_decoded(client: Client) -> None:
     ("/v1/read", b'{"image": 7}', "application/json", 422),
     ("/v1/read", b'{"image": "!!"}', "application/json", 422),
     ("/v1/read", b'{"image": "AAAA", "url": "http://127.0.0.1"}', "application/json", 422),
+    ("/v1/recognize", b'{"images": [' + b"{}," * 100_000 + b"{}]}", "application/json", 400),
+    ("/v1/read", form([("image", b"\r\n--xy" * 150_000)])[0], "multipart/form-data; boundary=xyz", 400),
     ("/v1/recognize", b'{"images": []}', "application/json", 422),
     ("/v1/recognize", b'{"images": "AAAA"}', "application/json", 422),
     ("/v1/recognize", b'{"images": [null]}', "application/json", 422),
@@ -167,6 +169,16 @@ def test_slow_clients_are_cut(models: str) -> None:
             until(lambda: sock.recv(4096).endswith(b"}"))
             sock.sendall(b"GET /hea")
             assert _end(sock) == b""
+        assert reads(client)
+
+
+def test_answers_that_nobody_takes_are_dropped(models: str) -> None:
+    with serving(Settings(models_dir=models, send_limit=0.5)) as client, client.connect() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with contextlib.suppress(OSError):
+            for _ in range(600):  # more than both sides' buffers hold
+                sock.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
+        until(lambda: not client.server.server_state.connections)
         assert reads(client)
 
 

@@ -28,6 +28,7 @@ __all__ = ["build"]
 
 log = logging.getLogger("edge_ocr.serve")
 T = TypeVar("T")
+_LARGE = 1 << 19
 Characters = Annotated[bool, Query(description="each character's confidence too")]
 Masked = Annotated[bool, Query(description="mask identity numbers in what is answered")]
 PatternText = Annotated[
@@ -50,6 +51,7 @@ def build(settings: Settings, metrics: Metrics | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(service.warm_up)
+        app.openapi()  # it takes a while, once
         log.info("ready")
         sampling = asyncio.create_task(_sample(counted))
         yield
@@ -62,7 +64,7 @@ def build(settings: Settings, metrics: Metrics | None = None) -> FastAPI:
         redoc_url=None, redirect_slashes=False, license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )  # fmt: skip
     app.state.service = service
-    app.add_middleware(Guard, metrics=counted, api_key=settings.api_key, send_limit=settings.send_limit)
+    app.add_middleware(Guard, metrics=counted, api_key=settings.api_key)
     _refusals(app)
     _routes(app, service)
     _scanners(app, service)
@@ -94,6 +96,13 @@ async def _with_body(request: Request, service: Service, act: Callable[[bytes, s
         return await _while_there(request, act(body, request.headers.get("content-type", "")))
     finally:
         service.budget.give_back(sum(held))
+
+
+async def _pictures(body: bytes, kind: str, *, most: int = 1) -> list[bytes]:
+    """The pictures in a body; large ones are taken apart beside the loop, which others wait for."""
+    if len(body) < _LARGE:
+        return pictures(body, kind, key="image", most=most)
+    return await asyncio.to_thread(pictures, body, kind, key="image", most=most)
 
 
 async def _while_there(request: Request, work: Awaitable[T]) -> T:
@@ -151,7 +160,7 @@ def _routes(app: FastAPI, service: Service) -> None:
         """Finds and reads the text of a picture: words with places and confidences, lines in reading order."""
 
         async def act(body: bytes, kind: str) -> Response:
-            (content,) = pictures(body, kind, key="image", most=1)
+            (content,) = await _pictures(body, kind)
             reading, masks = await service.read(content, mask=mask)
             data = reading.to_dict()
             data["words"] = [_word(word, characters) for word in reading.words]
@@ -164,7 +173,7 @@ def _routes(app: FastAPI, service: Service) -> None:
         """Finds where words are, without reading them."""
 
         async def act(body: bytes, kind: str) -> Response:
-            (content,) = pictures(body, kind, key="image", most=1)
+            (content,) = await _pictures(body, kind)
             (height, width), regions, ms = await service.detect(content)
             rounded = {stage: round(spent, 2) for stage, spent in ms.items()}
             found = [region.to_dict() for region in regions]
@@ -179,7 +188,7 @@ def _routes(app: FastAPI, service: Service) -> None:
         """Reads upright pictures of single words or lines, several at a time."""
 
         async def act(body: bytes, kind: str) -> Response:
-            contents = pictures(body, kind, key="image", most=service.settings.max_crops)
+            contents = await _pictures(body, kind, most=service.settings.max_crops)
             words = await service.recognize(contents, pattern=pattern, mask=mask)
             return Answer({"words": [_word(word, characters) for word in words]})
 
@@ -192,7 +201,7 @@ def _scanners(app: FastAPI, service: Service) -> None:
 
         async def scan(request: Request, mask: Masked = False) -> Response:
             async def act(body: bytes, content_type: str) -> Response:
-                (content,) = pictures(body, content_type, key="image", most=1)
+                (content,) = await _pictures(body, content_type)
                 scanned: Scanned = await service.scan(kind, content, mask=mask)
                 data: dict[str, Any] = {"width": scanned.width, "height": scanned.height, key: scanned.found}
                 return Answer({**data, "masks": scanned.masks} if mask else data)
@@ -212,7 +221,7 @@ def _compatible(app: FastAPI, service: Service) -> None:
         """/v1/read for clients of Kakao's vision OCR. The key: ``Authorization: KakaoAK <key>``."""
 
         async def act(body: bytes, kind: str) -> Response:
-            (content,) = pictures(body, kind, key="image", most=1)
+            (content,) = await _pictures(body, kind)
             reading, _ = await service.read(content, mask=mask)
             return Answer(compat.kakao(reading))
 
@@ -222,7 +231,7 @@ def _compatible(app: FastAPI, service: Service) -> None:
         """/v1/read for clients of CLOVA OCR's General API, V2. The key: ``X-OCR-SECRET: <key>``."""
 
         async def act(body: bytes, kind: str) -> Response:
-            asked = compat.clova_request(body, kind)
+            asked = await asyncio.to_thread(compat.clova_request, body, kind)
             reading, _ = await service.read(asked.content, mask=mask)
             return Answer(compat.clova(asked, reading))
 

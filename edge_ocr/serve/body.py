@@ -25,6 +25,8 @@ __all__ = ["Budget", "Form", "parse_form", "parse_json", "pictures", "read_body"
 
 _MAX_PARTS = 256
 _MAX_PART_HEADER = 8192
+_MAX_PIECES = 100_000  # of a form, where what looks like a boundary parts it
+_MAX_MARKS = 2000
 _DATA = "data:"
 _DRAIN, _MOST_DRAINED = 2.0, 1 << 26  # seconds and bytes of a refused body
 
@@ -121,7 +123,7 @@ def parse_form(content_type: str, body: bytes) -> Form:
     headers: dict[bytes, bytes] = {}
     name, value = bytearray(), bytearray()
     content: list[bytes] = []
-    count = 0
+    count = pieces = 0
     ended = False
 
     def begin() -> None:
@@ -144,6 +146,13 @@ def parse_form(content_type: str, body: bytes) -> Form:
         name.clear()
         value.clear()
 
+    def data(given: bytes, start: int, end: int) -> None:
+        nonlocal pieces
+        pieces += 1
+        if pieces > _MAX_PIECES:
+            raise Refusal(400, "bad_form", "the form is full of what is nearly a boundary")
+        content.append(given[start:end])
+
     def end_part() -> None:
         _, given = parse_options_header(headers.get(b"content-disposition", b""))
         key = given.get(b"name", b"").decode("utf-8", "replace")
@@ -157,7 +166,7 @@ def parse_form(content_type: str, body: bytes) -> Form:
     try:
         parser = MultipartParser(boundary, {
             "on_part_begin": begin,
-            "on_part_data": lambda data, start, end: content.append(data[start:end]),
+            "on_part_data": data,
             "on_part_end": end_part,
             "on_header_field": lambda data, start, end: extend(name, data, start, end),
             "on_header_value": lambda data, start, end: extend(value, data, start, end),
@@ -175,6 +184,9 @@ def parse_form(content_type: str, body: bytes) -> Form:
 
 def parse_json(body: bytes, keys: Sequence[str]) -> dict[str, Any]:
     """A JSON object that has no other keys than ``keys``. Raises Refusal (400, 422)."""
+    # base64 has none of these: what has many would only become a heap of objects
+    if sum(body.count(mark) for mark in (b"{", b"[", b",")) > _MAX_MARKS:
+        raise Refusal(400, "bad_json", "the body has too many parts")
     try:
         data = json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -6,7 +6,6 @@ or of its text; of an exception, its type and where it happened, not what it say
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import json
 import logging
@@ -40,8 +39,8 @@ _HEADERS = {
 class Guard:
     """ASGI middleware around ``app``. ``api_key``: None lets everyone in."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, api_key: str | None, send_limit: float) -> None:
-        self.app, self.metrics, self.send_limit = app, metrics, send_limit
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, api_key: str | None) -> None:
+        self.app, self.metrics = app, metrics
         self._key = api_key.encode() if api_key is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,17 +60,13 @@ class Guard:
                 message = {**message, "headers": [*message["headers"], *extra]}
             elif message["type"] == "http.response.body":
                 sent += len(message.get("body", b""))
-            # a caller that does not take its answer is left with what it has
-            await asyncio.wait_for(send(message), self.send_limit)
+            await send(message)
 
         try:
             if self._key is not None and scope["path"] not in OPEN and not self._knows(scope):
                 await _refuse(answer, scope["path"], Refusal(401, "no_key", "the API key is missing or wrong", _ASK))
             else:
                 await self.app(scope, receive, answer)
-        except asyncio.TimeoutError:
-            status = 499
-            raise _Cut from None
         except Exception as error:
             log.error("%s at %s", type(error).__name__, _where(error))
             if status:

@@ -34,10 +34,12 @@ _IDLE = 15  # seconds that a connection without requests stays open
 
 
 class _Protocol(H11Protocol):
-    """Cuts a connection whose request's headers have not come in time, where uvicorn alone waits for ever."""
+    """Cuts a connection whose request's headers have not come in time, or whose answer is not taken, where uvicorn
+    alone waits for ever."""
 
-    limit = 10.0
+    limit, patience = 10.0, 10.0
     _timer: asyncio.TimerHandle | None = None
+    _stuck: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -53,7 +55,32 @@ class _Protocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._rest()
+        self._flows()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._flows()
+        self._stuck = self.loop.call_later(self.patience, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._flows()
+        super().resume_writing()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._stuck is None and self.transport.get_write_buffer_size():
+            self._stuck = self.loop.call_later(self.patience, self._give_up)
+
+    def _flows(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
+
+    def _give_up(self) -> None:
+        self._stuck = None
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
 
     def _between(self) -> bool:
         """Whether no request is being answered or sent."""
@@ -76,7 +103,7 @@ class _Protocol(H11Protocol):
 
 def config(settings: Settings, app: Any) -> uvicorn.Config:
     """uvicorn's, for this application: no access log of its own, no header that says what it is."""
-    protocol = type("Protocol", (_Protocol,), {"limit": settings.receive_limit})
+    protocol = type("Protocol", (_Protocol,), {"limit": settings.receive_limit, "patience": settings.send_limit})
     return uvicorn.Config(
         app, http=protocol, ws="none", loop="asyncio", lifespan="on", access_log=False, server_header=False,
         log_config=None, timeout_keep_alive=_IDLE, limit_concurrency=settings.connections,
