@@ -148,4 +148,4 @@ emulate: .venv-runtime/made
 	tests/emulate/run.sh .venv-runtime/bin/python '$(or $(ON),all)' '$(MODELS)'
 
 clean:
-	rm -rf .venv .venv-demo .venv-runtime .venv-lowest .venv-own-opencv .venv-api .venv-formats .venv-ray build dist demo/out .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-demo .venv-runtime .venv-lowest .venv-own-opencv .venv-peers .venv-api .venv-formats .venv-ray build dist demo/out .mypy_cache .ruff_cache .pytest_cache
