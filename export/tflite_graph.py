@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["GraphError", "grow", "read", "write"]
+__all__ = ["GraphError", "grow", "in_order", "read", "write"]
 
 Size = tuple[int, ...]
 
@@ -79,7 +79,7 @@ def grow(
     GraphError where the graphs differ in more than numbers.
     """
     model = read(data)
-    graphs = model.subgraphs
+    graphs = in_order(model)
     if len(graphs) != len(converted) or len(converted) != 1 + len(converted[0]):
         raise GraphError(f"{len(graphs)} graphs for the sizes {list(converted)}")
     base, others = graphs[0], graphs[1:]
@@ -90,7 +90,6 @@ def grow(
     for operator in base.operators:  # a reshape repeats its target, which is a tensor as well
         if hasattr(operator.builtinOptions, "newShape"):
             operator.builtinOptions, operator.builtinOptionsType = None, 0
-    # the converter lists signatures in its own order: what a graph's input says counts
     shapes = [tuple(int(v) for v in g.tensors[g.inputs[0]].shape) for g in graphs]
     model.subgraphs, model.signatureDefs = [], []
     for size in wanted:
@@ -104,6 +103,14 @@ def grow(
     if len({tuple(s) for s in shapes}) != len(shapes):
         raise GraphError(f"graphs of the same shape: {shapes}")
     return write(model)
+
+
+def in_order(model: Any) -> list[Any]:
+    """The subgraphs of the signatures ``s0``, ``s1`` … in this order; as they come where there are no signatures."""
+    signatures = {bytes(s.signatureKey).decode(): s.subgraphIndex for s in model.signatureDefs or []}
+    if not signatures:
+        return list(model.subgraphs)
+    return [model.subgraphs[signatures[f"s{k}"]] for k in range(len(signatures))]
 
 
 def _same_network(model: Any, a: Any, b: Any) -> None:
