@@ -56,8 +56,8 @@ WHAT: dict[str, tuple[str, dict[str, float]]] = {
     "ctc-greedy": (
         "Best path: the arg-max of each column, repeats collapsed, blanks (symbol 0) dropped. symbols is [columns][1 + "
         "charset], natural log-probabilities; with initial, medial and final its last entry says 'some syllable', "
-        "which is composed of each part's arg-max as U+AC00 + (initial * 21 + medial) * 28 + final. A confidence is the "
-        "highest probability of the whole symbol among its columns (first, last). Where the blank won between two "
+        "which is composed of each part's arg-max as U+AC00 + (initial * 21 + medial) * 28 + final. A confidence is "
+        "the highest probability of the whole symbol among its columns (first, last). Where the blank won between two "
         "characters, a space is written if its probability reaches space.",
         {"confidences": 1e-4, "log_prob": 1e-3},
     ),
