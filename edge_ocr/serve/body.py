@@ -25,7 +25,6 @@ __all__ = ["Budget", "Form", "parse_form", "parse_json", "pictures", "read_body"
 
 _MAX_PARTS = 256
 _MAX_PART_HEADER = 8192
-_MAX_PIECES = 100_000  # of a form, where what looks like a boundary parts it
 _MAX_MARKS = 2000
 _DATA = "data:"
 _DRAIN, _MOST_DRAINED = 2.0, 1 << 26  # seconds and bytes of a refused body
@@ -123,7 +122,7 @@ def parse_form(content_type: str, body: bytes) -> Form:
     headers: dict[bytes, bytes] = {}
     name, value = bytearray(), bytearray()
     content: list[bytes] = []
-    count = pieces = 0
+    count = 0
     ended = False
 
     def begin() -> None:
@@ -146,13 +145,6 @@ def parse_form(content_type: str, body: bytes) -> Form:
         name.clear()
         value.clear()
 
-    def data(given: bytes, start: int, end: int) -> None:
-        nonlocal pieces
-        pieces += 1
-        if pieces > _MAX_PIECES:
-            raise Refusal(400, "bad_form", "the form is full of what is nearly a boundary")
-        content.append(given[start:end])
-
     def end_part() -> None:
         _, given = parse_options_header(headers.get(b"content-disposition", b""))
         key = given.get(b"name", b"").decode("utf-8", "replace")
@@ -166,7 +158,7 @@ def parse_form(content_type: str, body: bytes) -> Form:
     try:
         parser = MultipartParser(boundary, {
             "on_part_begin": begin,
-            "on_part_data": data,
+            "on_part_data": lambda data, start, end: content.append(data[start:end]),
             "on_part_end": end_part,
             "on_header_field": lambda data, start, end: extend(name, data, start, end),
             "on_header_value": lambda data, start, end: extend(value, data, start, end),
