@@ -373,20 +373,22 @@ class _Page:
         self.put("issuer", text, _spaced(text), tuple(ids))
 
     def take_known_issuer(self, kind: str) -> None:
-        """The lowest line that is all but the last letter one of those who issue such cards: a seal covers that."""
+        """A line below the dates that is nearly one of those who issue such cards: a seal covers its end."""
+        days = [k for k in self.order if v.dates(self.spans[k].text)]
+        top = self.spans[days[-1]].level if days else self.spans[self.order[-3]].level
         for k in reversed(self.order):
             text = self.spans[k].text
             own = v.hangul(text)
-            if not self.free(k) or k in self.titles.values() or len(own) < 5 or v.fold(text)[:1].isdecimal():
+            if not self.free(k) or self.spans[k].level < top or k in self.titles.values() or len(own) < 5:
                 continue
             near = []
             for name in korea.issuers(kind):
                 bare = v.hangul(name)
-                if len(bare) >= 5 and abs(len(own) - len(bare)) <= 3:
-                    near.append((v.distance(own[: len(bare)], bare), -len(bare), name))
-            best = min(near, default=(9, 0, ""))
-            if best[0] <= 1:
-                self.put("issuer", text, best[2], (k,))
+                if len(bare) >= 5 and abs(len(own) - len(bare)) <= 3 and v.distance(own, bare) <= len(bare) // 2:
+                    near.append((v.strokes(own[: len(bare)], bare) - 0.01 * len(bare), len(bare), name))
+            off, length, name = min(near, default=(99.0, 1, ""))
+            if off <= 0.55 * length:
+                self.put("issuer", text, name, (k,))
                 f = self.fields["issuer"]
                 self.fields["issuer"] = replace(f, confidence=0.8 * f.confidence)
                 return
@@ -401,7 +403,8 @@ class _Page:
                 continue
             ids, text = self.joined(k)
             name, rest = _label(text)
-            found = v.person(rest if name == "name" else text)
+            own = rest if name == "name" else text
+            found = v.person(self.without_guesses(k, own) if ids == (k,) else own)
             if found is None or (name and name != "name"):
                 continue
             value, clear = found
@@ -412,6 +415,20 @@ class _Page:
                 f = self.fields["name"]
                 self.fields["name"] = replace(f, confidence=0.6 * f.confidence)
             return
+
+    def without_guesses(self, k: int, text: str) -> str:
+        """A name without what follows its third syllable if that is a guess: hanja are read so, by a reader that knows
+        none, where their bracket is missed."""
+        s = self.spans[k]
+        start = s.text.find(text)
+        if start < 0 or len(s.sure) != len(s.text):
+            return text
+        count = 0
+        for i, c in enumerate(text):
+            count += "가" <= c <= "힣"
+            if count > 3 and c != " " and s.sure[start + i] < 0.6:
+                return text[:i]
+        return text
 
     def take_address(self, top: float, bottom: float, near: int | None) -> None:
         """Every free line between the registration number and what is printed below an address."""

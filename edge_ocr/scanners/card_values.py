@@ -11,11 +11,11 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from edge_ocr.scanners.korea import CONDITIONS, LICENCE_REGIONS, LICENCE_TYPES
+from edge_ocr.scanners.korea import CONDITIONS, LICENCE_REGIONS, LICENCE_TYPES, SURNAMES
 
 __all__ = [
     "Number", "conditions", "dates", "distance", "fold", "hangul", "latin_name", "licence_number", "licence_types",
-    "passport_number", "period", "person", "registration_number", "rrn_check_digit", "serial",
+    "passport_number", "period", "person", "registration_number", "rrn_check_digit", "serial", "strokes",
 ]  # fmt: skip
 
 # What recognizers take digits for, where only a digit can stand.
@@ -23,7 +23,7 @@ _DIGITS = str.maketrans("OoDQIl|!ZzSsBbGqg", "00001111225586699")
 _DASHES = "-–—―−~_=·.:,' "
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DATE = re.compile(
-    r"(?<![0-9])(19|20)\s?(\d)\s?(\d)\s*[.,·년/-]?\s*(1\s?[0-2]|0?\s?[1-9])\s*[.,·월/-]"
+    r"(?<![0-9])(19|20)\s?(\d)\s?(\d)\s*[.,·년/-]?\s*(1\s?[0-2]|0?\s?[1-9])\s*[.,·월/-]{1,2}"
     r"\s*(3\s?[01]|[12]\s?[0-9]|0?\s?[1-9])(?![0-9])"
 )
 _PLAIN_DATE = re.compile(
@@ -34,7 +34,6 @@ _PASSPORT_DATE = re.compile(
     r"\s*((?:19|20)\d\d)(?![0-9])"
 )
 _BRACKET = re.compile(r"[(\[{<（【〔〈《「『]")
-_CLOSING = re.compile(r"[)\]}>）】〕〉》」』]")
 
 
 def fold(text: str) -> str:
@@ -55,6 +54,11 @@ def distance(a: str, b: str) -> int:
         for j, y in enumerate(b, 1):
             last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
     return row[-1]
+
+
+def strokes(a: str, b: str) -> int:
+    """Edit distance in letters, of which a syllable has two or three: 출 and 츨 differ in one, 포 and 부 in two."""
+    return distance(unicodedata.normalize("NFD", a), unicodedata.normalize("NFD", b))
 
 
 # -- numbers -------------------------------------------------------------------------------------------------------
@@ -198,13 +202,15 @@ def period(text: str) -> tuple[str, str] | None:
 
 def person(text: str) -> tuple[str, bool] | None:
     """A Korean name, without what stands in brackets after it, which is hanja; and whether that was clear: where the
-    bracket was not seen, what follows three syllables is left out."""
+    bracket was not seen but there is more than Hangul, what follows three syllables (four, with a surname of two) is
+    left out."""
     head = _BRACKET.split(text)[0]
     head = re.split(r"[^가-힣\s]", head.strip())[0]
     name = hangul(head)
     clear = True
-    if _BRACKET.search(text) is None and _CLOSING.search(text) is not None and len(name) > 3:
-        name, clear = name[:3], False
+    usual = 4 if name[:2] in SURNAMES else 3
+    if _BRACKET.search(text) is None and len(name) > usual and len(text.strip()) > len(head.strip()):
+        name, clear = name[:usual], False
     elif len(name) > 5:
         first = head.split()
         name, clear = (first[0], False) if 2 <= len(first[0]) <= 5 else (name, False)

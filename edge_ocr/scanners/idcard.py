@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 import os
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -51,6 +50,7 @@ _READABLE = 0.4  # and what is read less surely than this, on average, is no tex
 _TRIED = 8  # regions that are read to see which way is up
 _LATIN_LEAD = 0.1  # by so much the recognizer of Latin text may be less sure of it, and is believed
 _NOISE = 0.15  # what is read less surely than this is a pattern, not text
+_USUAL = {"resident": 5, "driver": 9, "alien": 7, "passport": 10}  # fields: of fewer, some were probably cut off
 _GAP = 1.6  # heights between two words of a line from which they are two pieces
 _SURE = 0.98  # a field read as surely as this is not read again
 _FAR = 6.0  # natural logarithms by which what a list or a pattern says may be less likely than what was read
@@ -133,7 +133,7 @@ class Scanner:
             card = self._upright(picture, turned(quad), today)
             if card is not None:
                 found.append(card)
-        if not any(card.accepted for card in found):
+        if not any(card.accepted and len(card.fields) >= _USUAL[card.kind] for card in found):
             card = self._whole(picture, today)
             # It may well hold what was found in a part of it.
             if card is not None and not any(_better(c, card) for c in found):
@@ -154,7 +154,7 @@ class Scanner:
             if len(regions) < 3 or not self._level(regions):
                 continue
             if k == 0:  # as cards are mostly shown: read without asking which way is up
-                card = self._card(view, regions, today)
+                card = self._card(picture, view, regions, today)
                 if card is not None and card.accepted:
                     return card
             sure = self._legible(view.image, regions)
@@ -164,7 +164,7 @@ class Scanner:
                 break
         if best is None or best[0] < _READABLE:
             return None
-        return self._card(best[2], best[3], today, mirrored=best[1] >= 4)
+        return self._card(picture, best[2], best[3], today, mirrored=best[1] >= 4)
 
     def _whole(self, picture: Image, today: datetime.date | None) -> IdCard | None:
         """A card that fills the picture, or whose edges do not show."""
@@ -172,7 +172,7 @@ class Scanner:
         view = View(picture, np.eye(3))
         if len(regions) < 3:
             return None
-        card = self._card(view, regions, today) if self._level(regions) else None
+        card = self._card(picture, view, regions, today) if self._level(regions) else None
         if card is not None and card.accepted:
             return card
         if self._level(regions) and self._legible(picture, regions) >= _UPRIGHT:
@@ -215,17 +215,22 @@ class Scanner:
         return [c.image for c in crop_quads(image, quads, height=given.height, margin=given.margin)]
 
     def _card(
-        self, view: View, regions: Sequence[Region], today: datetime.date | None, *, mirrored: bool = False
+        self,
+        picture: Image,
+        view: View,
+        regions: Sequence[Region],
+        today: datetime.date | None,
+        *,
+        mirrored: bool = False,
     ) -> IdCard | None:
         pieces = self._pieces(view.image, regions)
-        spans = [_span(p) for p in pieces]
-        text = parse(spans, today=today)
-        zone = self._zone(view, regions, pieces)
+        text = parse(_spans(pieces), today=today)
+        zone = self._zone(picture, view, regions, pieces)
         if zone is not None and (text is None or text.kind in ("passport", "alien")):
             return self._with_zone(view, text, pieces, zone, mirrored)
         if text is None:
             again = self._again(pieces)
-            text = parse([_span(p) for p in again], today=today) if again is not None else None
+            text = parse(_spans(again), today=today) if again is not None else None
             if text is None or again is None:
                 return None
             pieces = again
@@ -357,24 +362,27 @@ class Scanner:
 
     # -- passports -------------------------------------------------------------------------------------------------
 
-    def _zone(self, view: View, regions: Sequence[Region], pieces: Sequence[_Piece]) -> mrz.Mrz | None:
-        """The machine-readable zone of a view, if there is something like one."""
+    def _zone(
+        self, picture: Image, view: View, regions: Sequence[Region], pieces: Sequence[_Piece]
+    ) -> mrz.Mrz | None:
+        """The machine-readable zone of a data page, in picture pixels, if there is something like one."""
         long = [p for p in pieces if len(p.word.text) >= 15 and ("<" in p.word.text or "«" in p.word.text)]
         titled = any(re.search("passport|여권", p.word.text.casefold()) for p in pieces)
         if not long and not titled:
             return None
         half = 0.5 * view.image.shape[0]  # of a data page the zone takes up the lowest quarter
         low = [r for r in regions if sum(y for _, y in r.quad) / 4 > half]
-        zones = self._zones.scan_regions(view.image, low)
+        zones = [_moved(z, view) for z in self._zones.scan_regions(view.image, low)]
         if titled and not any(z.accepted for z in zones):  # its lines are the first to be lost on a small copy
-            zones = self._zones.scan(view.image) or zones
-        return zones[0] if zones and zones[0].layout in ("TD1", "TD3") else None
+            zones += self._zones.scan(picture)
+        zones = [z for z in zones if z.layout == "TD3"]
+        return max(zones, key=lambda z: (z.accepted, z.confidence), default=None)
 
     def _with_zone(
         self, view: View, text: CardText | None, pieces: Sequence[_Piece], zone: mrz.Mrz, mirrored: bool
     ) -> IdCard | None:
         """A passport: its zone says nearly everything, and what is printed above it the rest."""
-        if zone.layout != "TD3" or (not zone.accepted and text is None):
+        if not zone.accepted and text is None:
             return None
         fields: dict[str, Field] = {}
         if text is not None:
@@ -389,8 +397,18 @@ class Scanner:
             if new == "nationality" and printed is not None:
                 continue
             if own.value and (zone.accepted or printed is None or printed.confidence < own.confidence):
-                quad = None if own.quad is None else to_quad(view.to_picture(np.array([own.quad]))[0])
-                fields[new] = replace(own, quad=quad)
+                fields[new] = own
+        known = {fields[name].value for name in ("birth", "expiry") if name in fields}
+        if zone.accepted and "expiry" in fields and fields.get("issue_date", Field("", "", 0.0)).value in {"", *known}:
+            # Of the days on the page the one that the zone does not tell.
+            other = [
+                FieldText(raw, day.isoformat(), p.word.confidence, (k,))
+                for k, p in enumerate(pieces)
+                for day, raw in v.dates(p.word.text)
+                if day.isoformat() not in known
+            ]
+            if len(other) == 1:
+                fields["issue_date"] = self._placed_field(view, other[0], pieces)
         fields = {name: f for name, f in fields.items() if f.confidence >= self.min_confidence}
         complete = zone.accepted
         return self._finished(view, "passport", fields, zone.accepted, complete, mirrored)
@@ -458,7 +476,7 @@ def _from_list(f: FieldText, piece: _Piece, allowed: Sequence[str]) -> FieldText
     base = text_log_prob(lp, read)
     best: tuple[float, str] | None = None
     for _, bare, entry in ranked:
-        off = _strokes(own, bare)
+        off = v.strokes(own, bare)
         for text in {entry, entry.replace(" ", "")}:
             score = text_log_prob(lp, head + text)
             if score >= base - _FAR * off and (best is None or score - _FAR * off > best[0]):
@@ -467,11 +485,6 @@ def _from_list(f: FieldText, piece: _Piece, allowed: Sequence[str]) -> FieldText
         return f
     sure = recognizer.word_of(lp, head + best[1]).confidence
     return replace(f, value=best[1], confidence=max(sure, 0.6 * f.confidence))
-
-
-def _strokes(a: str, b: str) -> int:
-    """Edit distance in letters, of which a syllable has two or three: 출 and 츨 differ in one, 포 and 부 in two."""
-    return v.distance(unicodedata.normalize("NFD", a), unicodedata.normalize("NFD", b))
 
 
 def _placed(f: FieldText, pieces: Sequence[_Piece]) -> FieldText:
@@ -503,7 +516,7 @@ def _placed(f: FieldText, pieces: Sequence[_Piece]) -> FieldText:
             continue
         if base is None:
             base = text_log_prob(lp, read)
-        least = base - _FAR * _strokes(own[:end], v.fold(place))
+        least = base - _FAR * v.strokes(own[:end], v.fold(place))
         if text_log_prob(lp, place + read[_end_of(read, end) :]) >= least:
             return replace(f, value=value)
     return f
@@ -521,9 +534,30 @@ def _end_of(text: str, count: int) -> int:
 # -- where things are ----------------------------------------------------------------------------------------------
 
 
+def _moved(zone: mrz.Mrz, view: View) -> mrz.Mrz:
+    """A zone of a view, in picture pixels."""
+
+    def quad(points: Quad) -> Quad:
+        return to_quad(view.to_picture(np.array([points]))[0])
+
+    fields = {name: replace(f, quad=None if f.quad is None else quad(f.quad)) for name, f in zone.fields.items()}
+    return replace(zone, fields=fields, quad=quad(zone.quad))
+
+
 def _unsure(piece: _Piece, ids: Sequence[int]) -> bool:
     """Whether a line of several words is to be read word by word too."""
     return len(ids) > 1 and piece.word.confidence < 0.97
+
+
+def _spans(pieces: Sequence[_Piece]) -> list[Span]:
+    """The pieces as ``parse`` takes them, on the level."""
+    if not pieces:
+        return []
+    quads = np.array([p.quad for p in pieces])
+    wide = g.widths(quads) > 3 * g.heights(quads)
+    angle = float(np.median(g.reading_angles(quads)[wide])) if wide.any() else 0.0
+    turned_back = g.rotate(quads, -angle)
+    return [_span(replace(p, quad=q)) for p, q in zip(pieces, turned_back, strict=True)]
 
 
 def _span(piece: _Piece) -> Span:

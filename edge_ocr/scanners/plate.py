@@ -27,7 +27,7 @@ from edge_ocr.geometry import bounding_rectangle, heights, quad_iou_matrix, read
 from edge_ocr.image import load_image
 from edge_ocr.models import find_detector, find_recognizer
 from edge_ocr.preprocess import crop_to_line
-from edge_ocr.recognize import Recognizer
+from edge_ocr.recognize import Recognizer, align
 from edge_ocr.scanners.lines import Line, chains, find_first, line_of, to_quad, widen
 from edge_ocr.types import Quad, Region, TextCharacter
 
@@ -200,6 +200,7 @@ _CHANGES = 2  # characters in which grammar and plain reading may differ
 _WEAKEST = 0.30  # confidence of the least sure character,
 _LETTER = 0.40  # and of Hangul, which is what other text lacks
 _NEW = 0.75  # confidence of each character by which one crop's text is longer than the others'
+_UNEVEN = 0.25  # of the distance between two figures: by how much that to a third one may differ
 _AGREED = 0.06  # by so much a text may be less sure that two crops agree on
 
 
@@ -335,10 +336,10 @@ class Scanner:
         for k, ((candidate, lp), other) in enumerate(zip(plausible, tight, strict=True)):
             readings.append([p for p in (self._plate(candidate, x) for x in (lp, other)) if p is not None])
             sure = readings[k] and max(p.confidence for p in readings[k]) >= _TRUSTED
-            if not (sure and len(_texts(readings[k])) == 1):
-                more.append((k, candidate, _WIDE))
-            if len(candidate.lines) == 1 and any(p.text[:3].isdecimal() is False for p in readings[k]):
-                # A first figure, or a region stacked before it, may not have been found.
+            if sure and len(_texts(readings[k])) == 1:
+                continue
+            more.append((k, candidate, _WIDE))
+            if len(candidate.lines) == 1:  # a region that is stacked before the class may not have been found
                 line = candidate.lines[0]
                 reach = Line(line.words, widen(line, start=_STACKED))
                 more.append((k, _Candidate((reach,), candidate.words), _RULE))
@@ -366,7 +367,7 @@ class Scanner:
                 return None
             text = options[0][0]
         details = parse(text)
-        if details is None:
+        if details is None or (len(details.number) == 3 and not _even(lp, text)):
             return None
         word = self._recognizer.word_of(lp, text)
         quad = to_quad(_around(candidate.lines))
@@ -483,6 +484,13 @@ def _best_of_each_place(found: Sequence[tuple[_Candidate, Plate]]) -> list[Plate
     return [plate for _, plate in kept]
 
 
+def _even(lp: LogProbs, text: str) -> bool:
+    """Whether the first three figures stand as far apart as each other. A rim, a bolt or the edge of the blue band that
+    is taken for a first one seldom does; cells of plates have one pitch, narrow figures or not."""
+    a, b, c = (sum(columns) / 2 for columns in align(lp, text).columns[:3])
+    return abs((b - a) - (c - b)) <= max(_UNEVEN * (c - b), 1.0)
+
+
 def _texts(plates: Sequence[Plate]) -> set[str]:
     return {p.text for p in plates}
 
@@ -497,10 +505,10 @@ def _agreed(plates: Sequence[Plate], least: float) -> Plate | None:
     if not support:
         return None
     text = max(support, key=lambda t: support[t])
-    # Two figures may be the end of three, and what has no region may have one: a crop that shows more knows better.
+    # What has no region may have one: a crop that shows more knows better. Of figures it makes too many.
     for p in plates:
-        if len(p.text) > len(text) and p.text.endswith(text) and believable(p):
-            new = p.characters[: len(p.text) - len(text)]
+        new = p.characters[: len(p.text) - len(text)]
+        if new and p.text.endswith(text) and not any(c.text.isdecimal() for c in new) and believable(p):
             if all(c.confidence >= _NEW for c in new) and p.confidence >= least:
                 text = p.text
     same = [p for p in plates if p.text == text]
