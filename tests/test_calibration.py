@@ -249,3 +249,27 @@ def test_scenes_are_read_and_thresholds_tried(tmp_path: Path) -> None:
     assert choose_threshold(worse, 0.5) == 0.5
     worse[1]["f"] = 0.9
     assert choose_threshold(worse, 0.5) == 0.7
+
+
+def test_what_is_found_is_written_into_model_json(tmp_path: Path) -> None:
+    from calibration import operating, temperature
+    from calibration.__main__ import markdown
+
+    models = make_models(tmp_path / "models")
+    errors = {"characters": 0.01, "words": 0.02, "whole words": 0.03}
+    drawn = {"words": 9, "characters right": 0.9, "before": errors | {"characters": 0.04}, "after": errors}
+    found = {"temperature": 1.25, "fitted": 1.25, "expected calibration error": {"drawn": drawn}}
+    for _ in range(2):  # again, with what is there already
+        temperature.write(models / "en", found)
+    en = find_recognizer("en", models).manifest
+    assert en.confidence.temperature == 1.25
+    assert en.measures["calibration error before"] == 0.04 and en.measures["calibration error, whole words"] == 0.03
+    points = {"minimum": 0.17, "score_threshold": 0.85}
+    operating.write(models, points, languages=["en"], detector=False)
+    assert find_recognizer("en", models).manifest.confidence.minimum == 0.17
+    assert find_recognizer("ko", models).manifest.confidence.minimum != 0.17
+    assert find_detector(models).manifest.decode.score_threshold != 0.85
+    operating.write(models, points, languages=[], detector=True)
+    assert find_detector(models).manifest.decode.score_threshold == 0.85
+    assert "| en | 1.25 | 0.900 | 0.040 → 0.010 |" in markdown({"temperatures": {"en": found}})
+    assert {x.name for x in temperature.recognizers(models)} == {"ko", "en"}
