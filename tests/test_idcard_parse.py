@@ -127,6 +127,24 @@ def test_several_types_and_older_numbers() -> None:
     assert found["licence_number"] == "서울-98-123456-01" and found["licence_types"] == "1종보통, 2종소형"
 
 
+def test_a_guess_after_a_name_is_left_out() -> None:
+    """Hanja whose bracket was missed, read as a syllable that nobody is sure of."""
+    spans = [Span(text, 0.9, (0, 10.0 * k, 60, 10.0 * k + 5)) for k, text in enumerate(RESIDENT)]
+    spans[1] = Span("김민수넌", 0.9, spans[1].box, (1.0, 1.0, 1.0, 0.3))
+    card = parse(spans, today=TODAY)
+    assert card is not None and card.fields["name"].value == "김민수"
+    spans[1] = Span("황보민수", 0.9, spans[1].box, (1.0, 1.0, 1.0, 0.9))
+    card = parse(spans, today=TODAY)
+    assert card is not None and card.fields["name"].value == "황보민수"
+
+
+def test_an_address_is_no_issuer() -> None:
+    lines = [x for x in RESIDENT if not x.endswith("청장")]
+    lines[3] = "서울특별시 강남구"
+    found = values(lines)
+    assert "issuer" not in found and found["address"] == "서울특별시 강남구 123-45"
+
+
 def test_what_is_missing_makes_a_card_incomplete() -> None:
     without = parse([x for x in DRIVER if x != "AB12CD"], today=TODAY)
     assert without is not None and without.accepted and not without.complete

@@ -93,6 +93,8 @@ def test_passport_numbers(text: str, value: str | None) -> None:
         ("2022년 3월 15일", ["2022-03-15"]),
         ("20220315", ["2022-03-15"]),
         ("2031.1231", ["2031-12-31"]),
+        ("2031.12.,31", ["2031-12-31"]),
+        ("2031.1 2.31", ["2031-12-31"]),
         ("2020.01.01 ~ 2020.12.31", ["2020-01-01", "2020-12-31"]),
         ("15 3월/MAR 2022", ["2022-03-15"]),
         ("15 7월/)UL 2022", ["2022-07-15"]),  # the number of the month is enough
@@ -129,6 +131,7 @@ def test_periods() -> None:
         ("김민수! (숖핪뼜)", "김민수"),
         ("김민수 숖핪뼜)", "김민수"),  # the opening bracket was not seen
         ("남궁민수(솦핪횺)", "남궁민수"),
+        ("성하란 넌 E", "성하란"),  # neither bracket was
         ("허 준", "허준"),
         ("(金敏洙)", None),
         ("김", None),
@@ -148,6 +151,7 @@ def test_what_was_guessed_about_a_name_is_told() -> None:
 def test_types_conditions_serials() -> None:
     assert v.licence_types("1종보통 2종 소형") == ("1종보통", "2종소형")
     assert v.licence_types("l종대형") == ("1종대형",)
+    assert v.licence_types("2종보봉") == ("2종보통",) and v.licence_types("2종보험") == ()
     assert v.licence_types("3종보통 자동차") == ()
     assert v.conditions("A, B") == "A, B" and v.conditions("AB") == "A, B"
     assert v.conditions("없음") is None and v.conditions("") is None

@@ -480,6 +480,9 @@ class _Page:
     def take_condition(self) -> None:
         for k in self.order:
             name, rest = self.labels.get(k, ("", ""))
+            blurred = re.fullmatch(r"\s*(?:조\s?[가-힣]|[가-힣]\s?건)\s*[:.]\s*([A-J][A-J,. ]*)", self.spans[k].text)
+            if blurred is not None and not name:
+                name, rest = "condition", blurred[1]
             if name != "condition" or not self.free(k):
                 continue
             ids = [k]

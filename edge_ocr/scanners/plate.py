@@ -196,9 +196,10 @@ _LOWER = re.compile("[가-힣]?[0-9]{4}")  # what the lower of two lines says
 _ABOVE = (0.08, 0.62)  # where the upper one lies above it, in heights of the lower one
 _CROP_SIZE = (720, 300)  # a picture no larger, width and height, may be a plate that was cut out
 # What is told is believed: `python -m benchmarks.plateness` chooses these on drawn plates and what is drawn as none.
-_CHANGES = 2  # characters in which grammar and plain reading may differ
-_WEAKEST = 0.30  # confidence of the least sure character,
-_LETTER = 0.40  # and of Hangul, which is what other text lacks
+CONFIDENCE = 0.75  # of a plate in all, unless another is asked for
+CHANGES = 1  # characters in which grammar and plain reading may differ
+WEAKEST = 0.25  # confidence of the least sure character,
+LETTER = 0.40  # and of Hangul, which is what other text lacks
 _NEW = 0.75  # confidence of each character by which one crop's text is longer than the others'
 _UNEVEN = 0.25  # of the distance between two figures: by how much that to a third one may differ
 _AGREED = 0.06  # by so much a text may be less sure that two crops agree on
@@ -262,7 +263,7 @@ class Scanner:
         *,
         threads: int = 1,
         models_dir: str | os.PathLike[str] | None = None,
-        min_confidence: float = 0.75,
+        min_confidence: float = CONFIDENCE,
         foreign: bool = False,
     ) -> None:
         if not 0 <= min_confidence <= 1:
@@ -335,7 +336,7 @@ class Scanner:
         more: list[tuple[int, _Candidate, tuple[float, float, float]]] = []
         for k, ((candidate, lp), other) in enumerate(zip(plausible, tight, strict=True)):
             readings.append([p for p in (self._plate(candidate, x) for x in (lp, other)) if p is not None])
-            sure = readings[k] and max(p.confidence for p in readings[k]) >= _TRUSTED
+            sure = any(p.confidence >= _TRUSTED and not changes(p) for p in readings[k])
             if sure and len(_texts(readings[k])) == 1:
                 continue
             more.append((k, candidate, _WIDE))
@@ -500,17 +501,17 @@ def _agreed(plates: Sequence[Plate], least: float) -> Plate | None:
     be believed."""
     support: dict[str, float] = {}
     for p in plates:
-        # The square: one sure reading weighs as much as two doubtful ones.
-        support[p.text] = support.get(p.text, 0.0) + p.confidence**2
+        # The square: one sure reading weighs as much as two doubtful ones. What the grammar had to mend weighs less.
+        support[p.text] = support.get(p.text, 0.0) + p.confidence**2 * 0.5 ** changes(p)
     if not support:
         return None
     text = max(support, key=lambda t: support[t])
     # What has no region may have one: a crop that shows more knows better. Of figures it makes too many.
     for p in plates:
         new = p.characters[: len(p.text) - len(text)]
-        if new and p.text.endswith(text) and not any(c.text.isdecimal() for c in new) and believable(p):
-            if all(c.confidence >= _NEW for c in new) and p.confidence >= least:
-                text = p.text
+        region = bool(new) and all(not c.text.isdecimal() and c.confidence >= _NEW for c in new)
+        if region and p.text.endswith(text) and p.confidence >= least and believable(p):
+            text = p.text
     same = [p for p in plates if p.text == text]
     best = max(same, key=lambda p: p.confidence)
     return best if best.confidence >= least - _AGREED * (len(same) > 1) and believable(best) else None
@@ -521,7 +522,7 @@ def believable(plate: Plate) -> bool:
     of all, which is the grammar's doing where other text was read."""
     sure = [c.confidence for c in plate.characters]
     letters = [c.confidence for c in plate.characters if not c.text.isascii()]
-    return min(sure) >= _WEAKEST and min(letters) >= _LETTER and changes(plate) <= _CHANGES
+    return min(sure) >= WEAKEST and min(letters) >= LETTER and changes(plate) <= CHANGES
 
 
 def changes(plate: Plate) -> int:
