@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import platform
+import random
 import resource
 import shutil
 import sys
@@ -21,7 +22,7 @@ import time
 import tracemalloc
 from typing import Any
 
-from edge_ocr.bulk import run, table
+from edge_ocr.bulk import run
 from edge_ocr.bulk.sources import find_tasks
 from edge_ocr.bulk.store import Store
 from edge_ocr.bulk.tasks import Row
@@ -78,10 +79,10 @@ def measure_reading(pictures: list[str], count: int, workers: int) -> tuple[list
 
 
 def measure_writing(rows: list[Row]) -> dict[str, Any]:
-    """Bytes and CPU of a part of 2,000 rows. Ids and numbers differ from row to row as they would; text repeats, which
-    flatters the compression of text."""
-    part = [{**row, "id": os.urandom(16).hex(), "image": f"{n:09}/{row['image']}"} for n, row in enumerate(
-        rows[i % len(rows)] for i in range(2000))]
+    """Bytes and CPU of a part of 2,000 rows, as if of different pictures: the same words in other orders, at other
+    places, with other confidences. Real text repeats itself more."""
+    draw = random.Random(1)
+    part = [{**_varied(rows[n % len(rows)], draw), "image": f"scans/{n // 1000:06}/{n:09}.jpg"} for n in range(2000)]
     result: dict[str, Any] = {}
     for ending in ("parquet", "jsonl"):
         path = pathlib.Path(f"part.{ending}")
@@ -89,11 +90,23 @@ def measure_writing(rows: list[Row]) -> dict[str, Any]:
         Store.write_part(path, part)
         result[f"{ending}_cpu_us_a_row"] = round((time.process_time() - start) / len(part) * 1e6, 1)
         result[f"{ending}_bytes_a_row"] = round(path.stat().st_size / len(part))
-    # what does not compress away when texts differ: a part of one row, less what an empty part takes
-    table.write(pathlib.Path("one.parquet"), part[:1])
-    table.write(pathlib.Path("none.parquet"), [])
-    result["parquet_bytes_of_one_row_alone"] = os.path.getsize("one.parquet") - os.path.getsize("none.parquet")
     return result
+
+
+def _varied(row: Row, draw: random.Random) -> Row:
+    def shift(quad: list[list[float]]) -> list[list[float]]:
+        return [[round(v + draw.uniform(-50, 50), 2) for v in point] for point in quad]
+
+    if "error" in row:
+        return {**row, "id": draw.randbytes(16).hex()}
+    words = [
+        {**w, "quad": shift(w["quad"]), "confidence": round(draw.random(), 4),
+         "characters": [{**c, "confidence": round(draw.random(), 4)} for c in w["characters"]]}
+        for w in draw.sample(row["words"], len(row["words"]))
+    ]
+    lines = [{**x, "quad": shift(x["quad"]), "confidence": round(draw.random(), 4),
+              "text": " ".join(words[i]["text"] for i in x["words"])} for x in row["lines"]]
+    return {**row, "id": draw.randbytes(16).hex(), "words": words, "lines": lines}
 
 
 def measure_finding(count: int) -> dict[str, Any]:

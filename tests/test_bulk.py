@@ -73,15 +73,16 @@ def test_everything_is_read_once_and_errors_are_rows(work: pathlib.Path, models:
         video.write(tiny.picture())
     video.release()
     (work / "in" / "w.mp4").write_bytes(b"no video")
-    (work / "list.txt").write_text("in/0.png\nin/gone.png\n")
+    address = "http://127.0.0.1:9/x.mp4"
+    (work / "list.txt").write_text(f"in/0.png\nin/gone.png\n{address}\n")
     summary = run(["in", "list.txt", "in/*.png"], ["r.parquet", "r.jsonl"], models_dir=models, workers=2, every=10)
     rows = {r["image"]: r for r in lines(work / "r.jsonl")}
     pictures = [f"in/{n}.png" for n in range(6)] + [f"in/t.tar.gz!{n}.png" for n in range(3)]
     good = [*pictures, "in/z.zip!../0.png", "in/v.avi#0", "in/v.avi#10", "in/v.avi#20"]
     bad = {"in/broken.png": "not a picture", "in/z.zip!bad.jpg": "cut off", "in/w.mp4#0": "cannot be opened",
-           "in/gone.png": "No such file"}
+           "in/gone.png": "No such file", f"{address}#0": "no such file"}
     assert sorted(rows) == sorted([*good, *bad])
-    assert (summary.rows, summary.errors, summary.total, summary.before) == (17, 4, 17, 0)
+    assert (summary.rows, summary.errors, summary.total, summary.before) == (18, 5, 18, 0)
     for name, words in bad.items():
         assert words in rows[name]["error"]
         assert name.split("!")[0].split("#")[0] in rows[name]["error"]
@@ -94,7 +95,7 @@ def test_everything_is_read_once_and_errors_are_rows(work: pathlib.Path, models:
     table = pyarrow.parquet.read_table(work / "r.parquet")
     flat = {r["image"]: r for r in table.to_pylist()}
     assert flat.keys() == rows.keys()
-    assert len(set(table.column("id").to_pylist())) == 17
+    assert len(set(table.column("id").to_pylist())) == 18
     for name, made in rows.items():
         assert flat[name]["id"].hex() == made["id"]
         assert flat[name]["error"] == made.get("error")
@@ -314,6 +315,15 @@ def test_stopped_between_any_two_steps_nothing_comes_twice(work: pathlib.Path, o
     for out in outs:
         ids = [i.hex() for i in Store.ids_of(work / out)]
         assert Counter(ids) == Counter(row(n)["id"] for n in range(6))
+
+
+def test_what_lies_in_the_folder_of_parts_and_is_not_ours_stays(work: pathlib.Path) -> None:
+    (work / "r.parquet.parts").mkdir()
+    (work / "r.parquet.parts" / "mine.txt").write_text("mine")
+    made = store()
+    made.add(row(1))
+    assert made.finish() == 1
+    assert [p.name for p in (work / "r.parquet.parts").iterdir()] == ["mine.txt"]
 
 
 def test_outs_that_cannot_be_are_refused(work: pathlib.Path) -> None:

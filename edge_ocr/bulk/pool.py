@@ -165,7 +165,9 @@ class _Process:
         root = str(Path(__file__).resolve().parents[2])
         # not -m: that would look for modules in the current folder first, which may hold anything
         command = [sys.executable, "-c", _CODE.format(root=root)]
-        quiet = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8"}
+        # a playlist that calls itself a video must not make FFmpeg open connections
+        quiet = {"OPENCV_LOG_LEVEL": "SILENT", "OPENCV_FFMPEG_LOGLEVEL": "-8",
+                 "OPENCV_FFMPEG_CAPTURE_OPTIONS": "protocol_whitelist;file"}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             env={**os.environ, **quiet},

@@ -21,8 +21,9 @@ from edge_ocr.errors import EngineError, InputError
 
 __all__ = ["run"]
 
-_CHUNK = 32  # tasks: what is done again when a worker is lost
-_WAVE = 4096  # chunks that are planned at once; the driver's memory knows no more than these
+_CHUNK = 256  # tasks at most: what is done again when a worker is lost
+_WAVE = 1024  # chunks that are planned at once; the driver's memory knows no more than these
+_SHARES = 8  # chunks for each worker, at least, so that none is left with the last long one
 
 
 def run(
@@ -48,15 +49,18 @@ def run(
         rows = errors = found = 0
         numbers = itertools.count()
         while not stop.number:
-            chunks: list[dict[str, str]] = []
-            while len(chunks) < _WAVE and (chunk := list(itertools.islice(tasks, _CHUNK))):
-                chunks.append({"tasks": json.dumps(chunk), "part": str(store.part(next(numbers)).resolve())})
-                found += len(chunk)
-            if not chunks:
+            planned = list(itertools.islice(tasks, _WAVE * _CHUNK))
+            if not planned:
                 break
+            found += len(planned)
+            step = min(_CHUNK, max(1, len(planned) // (size * _SHARES)))
+            chunks = [
+                {"tasks": json.dumps(planned[i : i + step]), "part": str(store.part(next(numbers)).resolve())}
+                for i in range(0, len(planned), step)
+            ]
             for made in _wave(ray, chunks, settings, size, timeout):
                 rows, errors = rows + made[0], errors + made[1]
-                progress(rows, max(rows, found), len(chunks) < _WAVE, errors)
+                progress(rows, max(rows, found), len(planned) < _WAVE * _CHUNK, errors)
                 if stop.number:
                     break
             lost = [chunk["part"] for chunk in chunks if not stop.number and not os.path.exists(chunk["part"])]

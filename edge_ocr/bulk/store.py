@@ -11,7 +11,6 @@ import glob
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -44,7 +43,7 @@ class Store:
         self.kind = "jsonl" if self._files and all(f.suffix.lower() == ".jsonl" for f in self._files) else "parquet"
         if self.kind == "parquet":
             table.arrow()  # says what to install before anything is read
-        there = [str(f) for f in [*self._files, self.folder] if f.exists() and (f.is_file() or any(f.iterdir()))]
+        there = [str(path) for path in [*(f for f in self._files if f.exists()), *self._parts()]]
         if there and not resume:
             raise InputError(f"{there[0]} is there already: --resume goes on with it; or give another --out")
         self._rows, self._seconds = rows, seconds
@@ -135,8 +134,13 @@ class Store:
             made.append(temporary)
         for temporary, file in zip(made, self._files, strict=True):
             _rename(temporary, file)
+        for part in self._parts():
+            part.unlink(missing_ok=True)
         self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for name in (_JOB, _LOCK):
+            (self.folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody put something of his own there
+            self.folder.rmdir()
         return count
 
     def close(self) -> None:
@@ -147,8 +151,10 @@ class Store:
 
     def _kept(self) -> list[Path]:
         """Every file that holds rows: one that is finished, then the parts."""
-        parts = sorted(p for p in self.folder.glob("part-*") if _PART.fullmatch(p.name))
-        return [f for f in self._files[:1] if f.exists()] + parts
+        return [f for f in self._files[:1] if f.exists()] + self._parts()
+
+    def _parts(self) -> list[Path]:
+        return sorted(p for p in self.folder.glob("part-*") if _PART.fullmatch(p.name))
 
     def _tidy(self) -> None:
         """Takes away what a kill left half-made."""

@@ -114,6 +114,9 @@ class Worker:
     def _video(self, task: Task) -> None:
         import cv2
 
+        if not os.path.isfile(task.path):  # OpenCV would also take addresses, and open connections to them
+            self._send({"row": task.failed(f"{task.path}: no such file")})
+            return
         capture = cv2.VideoCapture(task.path)
         try:
             if not capture.isOpened():
