@@ -6,10 +6,10 @@ does (``--limit``, ``--same``); otherwise nothing changes and the exit status is
 drops the entry, so this comes last.
 
 litert-torch converts the network at two sizes (a detector at three), ai-edge-quantizer quantises them, and
-``export.tflite_graph`` makes a signature for each bucket from them: all share their weights. Convolutions, the sums
-and poolings between them, and nearest upsampling are static INT8 (calibrated on what the runtime gives the ONNX model
-of drawn pictures); fully connected layers have INT8 weights and quantise their inputs as they come; the rest is float,
-the detector's last layer too.
+``export.tflite_graph`` makes a signature for each bucket from them: all share their weights. Convolutions, the sums,
+paddings and poolings between them, and nearest upsampling are static INT8 (calibrated on what the runtime gives the
+ONNX model of drawn pictures); fully connected layers have INT8 weights and quantise their inputs as they come; the rest
+is float, the detector's last layer too.
 
 Needs packages that have no place beside the others:
 
@@ -89,6 +89,7 @@ def quantise(model: bytes, samples: Sequence[NDArray[np.uint8]], *, task: str) -
         q.add_static_config(".*", op.CONV_2D, 8, 8)
         if task == "detect":
             q.add_static_config(".*", op.ADD, 8, 8)
+            q.add_static_config(".*", op.PAD, 8, 8)  # of strides; in float it would part what is around it
             q.add_static_config(".*", op.RESIZE_NEAREST_NEIGHBOR, 8, 8)
             q.update_quantization_recipe(".*_head.*", op.CONV_2D, algorithm_key=AlgorithmName.NO_QUANTIZE)
         else:
