@@ -37,7 +37,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.speed import frame
+from benchmarks.speed import frame, word_quads
 
 __all__ = ["Server", "Tally", "callers", "main", "poisson", "soak"]
 
@@ -60,11 +60,20 @@ def post(body: bytes, kind: str, *, path: str = "/v1/read") -> bytes:
     return head.encode() + body
 
 
-def ten_words(seed: int = 0) -> bytes:
-    """The frame as JPEG: nine words of three lines, and a tenth, 640×480."""
-    image = frame(3, (480, 640)).copy()
-    more = frame(1, (480, 640))
-    image[400:470, :200] = more[20:90, :200]
+def ten_words(seed: int = 0, *, spread: bool = False) -> bytes:
+    """The frame as JPEG, 640×480: three lines of three words and one of one, or, ``spread``, ten words apart."""
+    if spread:
+        lines = frame(10, (480, 640))
+        image = frame(0, (480, 640)).copy()
+        for k, quad in enumerate(word_quads(10, (480, 640))[::3].astype(int)):
+            # the first word of each line, in two columns
+            (left, top), (right, bottom) = quad[0] - 3, quad[2] + 3
+            y, x = 30 + 88 * (k // 2), 40 + 310 * (k % 2)
+            image[y : y + bottom - top, x : x + right - left] = lines[top:bottom, left:right]
+    else:
+        image = frame(3, (480, 640)).copy()
+        more = frame(1, (480, 640))
+        image[400:470, :200] = more[20:90, :200]
     noise = np.random.default_rng(seed).normal(0, 1.5, image.shape)
     image = np.clip(image + noise, 0, 255).astype(np.uint8)
     return bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
@@ -377,7 +386,7 @@ async def soak(server: Server, *, minutes: float, count: int = 4, share: float =
 
 
 async def measure(a: argparse.Namespace) -> dict[str, Any]:
-    requests = [form(ten_words(seed)) for seed in range(4)]
+    requests = [form(ten_words(seed, spread=a.spread)) for seed in range(4)]
     threads = ("--threads", str(a.threads))
     report: dict[str, Any] = {}
     servers: list[Server] = []
@@ -449,6 +458,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8, help="of a turn (default: 8)")
     parser.add_argument("--turns", type=int, default=4, help="for each server (default: 4)")
     parser.add_argument("--poisson", type=float, default=30, help="seconds of Poisson arrivals, 0: none (default: 30)")
+    parser.add_argument("--spread", action="store_true", help="ten words apart, instead of four lines of words")
     parser.add_argument("--batching", action="store_true", help="compare batches across requests with one crop a call")
     parser.add_argument("--models", action="append", metavar="DIR", help="a folder of models; twice compares two")
     parser.add_argument("--peer-python", metavar="FILE", help="a Python that has rapidocr, fastapi and uvicorn")
