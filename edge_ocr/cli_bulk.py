@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=_count, default=None, metavar="N",
                         help="processes, each with its own models (default: as many as there are processors)")
     parser.add_argument("--ray-address", metavar="ADDRESS", default=None,
-                        help="with ray: the cluster, such as auto or ray://host:10001 (default: one on this machine)")
+                        help="with ray: the cluster, auto or HOST:6379 (default: one for this run, on this machine)")
     parser.add_argument("--every", type=_count, default=30, metavar="N",
                         help="of videos, every Nth frame (default: 30)")
     parser.add_argument("--timeout", type=_seconds, default=120.0, metavar="S",
