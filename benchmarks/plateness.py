@@ -117,7 +117,21 @@ def choose(recognizer: Recognizer, synth: PlateSynth, *, count: int, allowed: fl
         }  # fmt: skip
         if not best or found["right_kept"] - found["wrong_kept"] > best["right_kept"] - best["wrong_kept"]:
             best = found
-    return {"plates": len(plates), "others": len(others), "right": round(float(right.mean()), 4), "limits": best}
+    now = {"weakest": plate.WEAKEST, "letter": plate.LETTER, "changes": plate.CHANGES, "confidence": plate.CONFIDENCE}
+
+    def ok(of: dict[str, Any]) -> Any:
+        out = of["changes"] <= now["changes"]
+        for name in ("weakest", "letter", "confidence"):
+            out = out & (of[name] >= now[name])
+        return out
+
+    now |= {
+        "right_kept": round(float((ok(table) & right).mean()), 4),
+        "wrong_kept": round(float((ok(table) & ~right).mean()), 4),
+        "others_through": round(float(ok(against).mean()), 5),
+    }
+    counts = {"plates": len(plates), "others": len(others), "right": round(float(right.mean()), 4)}
+    return {**counts, "limits": best, "limits_now": now}
 
 
 def measure(scanner: plate.Scanner, files: list[Path]) -> dict[str, Any]:

@@ -211,11 +211,15 @@ def test_an_upper_line_that_was_not_found_is_looked_for_above() -> None:
     assert back[:2, 1] == pytest.approx([11, 11], abs=3) and back[2:, 1] == pytest.approx([72, 72], abs=4)
 
 
-def test_a_first_figure_that_was_not_found_is_read(tmp_path: pathlib.Path) -> None:
+def test_what_stands_apart_is_no_first_figure(tmp_path: pathlib.Path) -> None:
     image = picture()
-    coded.put(image, 30, 60, "1", CHARSET)
-    words = [coded.put(image, 50, 60, "23가4567", CHARSET)]
-    assert scan(tmp_path, image, words) == ["123가4567"]
+    words = [coded.put(image, 60, 60, "23가4567", CHARSET)]
+    coded.put(image, 24, 60, "1", CHARSET)  # nearly twice as far from the 2 as the 3 is
+    grown = ((24, 60), *words[0][1:3], (24, 92))
+    assert "123가4567" not in scan(tmp_path / "apart", image, [grown])
+    image = picture()
+    words = [coded.put(image, 60, 60, "123가4567", CHARSET)]
+    assert scan(tmp_path / "even", image, words) == ["123가4567"]
 
 
 def test_a_known_place_is_read_again(tmp_path: pathlib.Path) -> None:
