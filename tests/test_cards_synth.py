@@ -16,8 +16,8 @@ from edge_ocr.scanners import card_values as v
 from edge_ocr.scanners import korea, mrz
 from edge_ocr.scanners.card_parse import parse
 from training.synth import people
-from training.synth.cards import KINDS, CardSynth, Photo
-from training.synth.layouts import Backgrounds
+from training.synth.cards import KINDS, CardSynth, Photo, flat, lines
+from training.synth.layouts import Backgrounds, Kit, Words
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,23 @@ def test_photographs_hold_the_card_and_repeat(synth: CardSynth) -> None:
         inside = np.array([[c + [-1, -1], c + [1, -1], c + [1, 1], c + [-1, 1]] for c in centres])
         covered = g.intersection_area(inside, np.repeat(photo.quad[None], len(inside), axis=0))
         assert (covered > 1).all()
+
+
+def test_lines_to_learn_from(synth: CardSynth) -> None:
+    rng = np.random.default_rng(3)
+    photo = synth.sample(rng, "driver")
+    samples = lines(rng, photo)
+    assert len(samples) >= 8
+    assert all(s.image.shape[0] == 32 and 8 <= s.image.shape[1] <= 448 and s.image.ndim == 2 for s in samples)
+    words = {w for t in photo.texts for w in t.split(" ")}
+    assert all(w in words for s in samples for w in s.text.split(" "))
+    assert any(" " in s.text for s in samples)
+
+
+def test_a_sheet_for_the_detector(synth: CardSynth) -> None:
+    kit = Kit(PlainFaces(), Words(["가"], ["a"], []), Backgrounds(None))
+    sheet = flat(np.random.default_rng(4), kit)
+    assert len(sheet.quads) > 10 and sheet.image.dtype == np.uint8
 
 
 def _spans(quads: np.ndarray, texts: tuple[str, ...]) -> list:

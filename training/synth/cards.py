@@ -5,8 +5,9 @@ make a real card look real is imitated (no emblem, no seal, a placeholder where 
 what makes such cards hard to read: fine wave patterns, hologram sheen over the print, pale or grey ink, names with
 hanja in brackets (drawn as dense strokes), labels in two languages, and what a hand and a lens add.
 
-``flat`` draws a card as a ``Sheet`` for the detector's training; ``CardSynth.sample`` photographs one, with the value
-of every field and the quad and text of every word. Seeded, so a test set is a seed and a count:
+``flat`` draws a card as a ``Sheet``, as the layouts that the detector learns from do; ``CardSynth.sample`` photographs
+one, with the value of every field and the quad and text of every word; ``lines`` cuts such a photograph into samples
+for a recognizer. Seeded, so a test set is a seed and a count:
 
     python -m training.synth.cards --ingredients DIR --out FOLDER --count 300 --reserved
 """
@@ -24,14 +25,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr.crop import crop_quads
+from edge_ocr.preprocess import crop_to_line
 from training.synth import degrade, people
 from training.synth.fonts import Faces
 from training.synth.layouts import Backgrounds, ground
 from training.synth.legible import legible
+from training.synth.line import Sample
 from training.synth.people import Person
 from training.synth.sheet import Colour, Pen, Sheet, Typeface
 
-__all__ = ["KINDS", "CardSynth", "Photo", "flat", "main"]
+__all__ = ["KINDS", "CardSynth", "Photo", "flat", "lines", "main"]
 
 Rng = np.random.Generator
 Picture = NDArray[np.uint8]
@@ -518,6 +521,35 @@ def _lens(rng: Rng, image: Picture, hard: float, letters: float, quad: NDArray[n
     if rng.random() < 0.8:
         image = degrade.jpeg(image, int(np.clip(rng.normal(82, 12), 40, 97)))
     return np.ascontiguousarray(image)
+
+
+def lines(rng: Rng, photo: Photo, *, max_width: int = 448) -> list[Sample]:
+    """The words of a photographed card, and runs of up to three that stand beside one another, as samples for a
+    recognizer: crops uint8 ``[32, w]`` with what a detector's boxes leave around words or cut off."""
+    order = [k for k, text in enumerate(photo.texts) if text]
+    out: list[Sample] = []
+    at = 0
+    while at < len(order):
+        run = [order[at]]
+        for k in order[at + 1 : at + int(rng.integers(1, 4))]:
+            before, after = photo.words[run[-1]], photo.words[k]
+            high = float(np.hypot(*(before[3] - before[0])))
+            gap = after[[0, 3]].mean(0) - before[[1, 2]].mean(0)
+            along = (before[1] - before[0]) / max(float(np.hypot(*(before[1] - before[0]))), 1e-6)
+            forth, aside = float(gap @ along), abs(float(gap @ np.array([-along[1], along[0]])))
+            if not (0 < forth < 1.2 * high and aside < 0.3 * high):
+                break
+            run.append(k)
+        at += len(run)
+        first, last = photo.words[run[0]], photo.words[run[-1]]
+        quad = np.array([first[0], last[1], last[2], first[3]], np.float64)
+        high = max(float(np.hypot(*(quad[3] - quad[0]))), 1.0)
+        quad += rng.normal(0, 0.04, (4, 2)) * high
+        crop = crop_quads(photo.image, quad[None], height=32, margin=float(rng.uniform(0.05, 0.25)))[0].image
+        image = crop_to_line(crop, height=32)
+        if 8 <= image.shape[1] <= max_width:
+            out.append(Sample(image, " ".join(photo.texts[k] for k in run)))
+    return out
 
 
 def flat(rng: Rng, kit: Any) -> Sheet:
