@@ -66,7 +66,7 @@ def main() -> None:
             temperature.write(folder, found)
         print(f"{folder.name}: {json.dumps(found)}", flush=True)
     if a.scenes:
-        points = operating.run(a.models, a.ingredients, scenes=a.scenes, languages=languages, worth=operating.WORTH)
+        points = operating.run(a.models, a.ingredients, scenes=a.scenes, languages=languages, wrong=operating.WRONG)
         report["operating points"] = points
         operating.plot(a.out / "operating.png", points)
         if a.write:

@@ -6,8 +6,9 @@ Two thresholds, both from scenes in faces that training never saw:
 
 - a recognizer's ``confidence.minimum``: each region that the detector finds in a scene is read, whatever its
   confidence; what lies on no word of the scene is made up. A calibrated confidence tells which share of a word's
-  characters is right, so leaving a word out loses confidence times length right characters, and keeping what is made
-  up adds as many wrong ones as it has. The minimum is where both together are least, the first weighing ``--worth``;
+  characters is right, so leaving a word out loses confidence times length right characters, and telling it adds the
+  rest as wrong ones, of what is made up all. The minimum is where both together are least, a wrong character that is
+  told weighing ``--wrong`` of a right one that is lost;
 - the detector's ``decode.score_threshold``: that of the greatest F at IoU 0.5; the present one stays unless another is
   better by half a point. It is written only with ``--write-detector``.
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Found", "Remembering", "detector_points", "least_mistakes", "main", "minimum_points", "read_scenes"]
 
 THRESHOLDS = tuple(round(0.4 + 0.05 * k, 2) for k in range(11))
-WORTH = 1.0  # what a right character that is lost weighs against one that is made up
+WRONG = 0.4  # what a wrong character that is told weighs against a right one that is lost
 _ON_TEXT = 0.1  # IoU with a word of the scene from which a region is on text
 _GAIN = 0.005
 
@@ -95,12 +96,13 @@ def read_scenes(ocr: OCR, scenes: Sequence[Scene]) -> Found:
     return Found(np.array(confidence, np.float64), np.array(text, bool), np.array(length, np.int64))
 
 
-def least_mistakes(found: Found, *, worth: float = WORTH) -> float:
-    """The confidence, in steps of 0.01, below which leaving readings out costs the fewest characters. Of equally good
-    ones the least: 0 where everything is text."""
+def least_mistakes(found: Found, *, wrong: float = WRONG) -> float:
+    """The confidence, in steps of 0.01, below which leaving readings out costs the fewest characters; of equally good
+    ones the least."""
     c, t, n = found.confidence, found.text, found.length
     steps = np.arange(0, 100) / 100
-    costs = [worth * (c * n)[t & (c < s)].sum() + n[~t & (c >= s)].sum() for s in steps]
+    right = np.where(t, c * n, 0.0)
+    costs = [right[c < s].sum() + wrong * (n - right)[c >= s].sum() for s in steps]
     return float(steps[int(np.argmin(costs))])
 
 
@@ -135,7 +137,7 @@ def choose_threshold(points: Sequence[Mapping[str, float]], present: float) -> f
 
 
 def run(
-    models: Path | None, ingredients: str | Path, *, scenes: int, languages: Sequence[str], worth: float
+    models: Path | None, ingredients: str | Path, *, scenes: int, languages: Sequence[str], wrong: float
 ) -> dict[str, Any]:
     """The operating points, with what they rest on."""
     drawn = held_out_scenes(ingredients, scenes, seed=HELD_OUT_SEED + 2)
@@ -145,7 +147,7 @@ def run(
     return {
         "scenes": len(drawn),
         "read": {"text": int(read.text.sum()), "no text": int((~read.text).sum())},
-        "minimum": least_mistakes(read, worth=worth),
+        "minimum": least_mistakes(read, wrong=wrong),
         "minimum points": minimum_points(read),
         "score_threshold": choose_threshold(points, detector.manifest.decode.score_threshold),
         "score_threshold points": points,
@@ -198,13 +200,13 @@ def main() -> None:
     p.add_argument("--ingredients", default="ingredients", help="folder of fonts, texts and backgrounds")
     p.add_argument("--lang", default="ko,en", help="recognizers that read scenes together")
     p.add_argument("--scenes", type=int, default=60, help="drawn scenes")
-    p.add_argument("--worth", type=float, default=WORTH, help="what a lost character weighs against one made up")
+    p.add_argument("--wrong", type=float, default=WRONG, help="what a wrong character weighs against one lost")
     p.add_argument("--plots", type=Path, help="folder for operating.png")
     p.add_argument("--write", action="store_true", help="put the minimum into the recognizers' model.json")
     p.add_argument("--write-detector", action="store_true", help="put the score threshold into the detector's")
     a = p.parse_args()
     languages = a.lang.split(",")
-    report = run(a.models, a.ingredients, scenes=a.scenes, languages=languages, worth=a.worth)
+    report = run(a.models, a.ingredients, scenes=a.scenes, languages=languages, wrong=a.wrong)
     print(json.dumps(report, indent=1))
     if a.plots:
         plot(a.plots / "operating.png", report)

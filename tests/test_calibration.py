@@ -213,12 +213,13 @@ def test_the_minimum_costs_the_fewest_characters() -> None:
 
     text, none = [0.5, 0.7, 0.9, 0.95], [0.1, 0.2, 0.3]
     assert 0.3 < least_mistakes(found(text, none)) <= 0.5
-    assert least_mistakes(found(text, [])) == 0  # nothing is made up
+    assert least_mistakes(found(text, [])) == 0  # nothing is made up, and half of it is right
+    assert 0.5 < least_mistakes(found(text, []), wrong=1.5) <= 0.7
     assert least_mistakes(found([], none)) > 0.3
-    mixed = found([0.15, *text], none)  # right characters: 0.3; made up above it: 2 of 0.2 and 2 of 0.3
-    assert least_mistakes(mixed) > 0.3 and least_mistakes(mixed, worth=100) <= 0.15
+    poor = found([0.15, *text], none)
+    assert least_mistakes(poor) > 0.3 and least_mistakes(poor, wrong=0.01) <= 0.15
     longer = found([0.15, *text], [0.1, 0.2], length=40)
-    assert 0.1 < least_mistakes(longer) <= 0.15
+    assert 0.2 < least_mistakes(longer) <= 0.5 and 0.1 < least_mistakes(longer, wrong=0.1) <= 0.15
     assert minimum_points(longer)[2] == {
         "minimum": 0.2,
         "right stay": pytest.approx(0.953, abs=1e-3),
