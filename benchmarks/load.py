@@ -368,7 +368,9 @@ async def soak(server: Server, *, minutes: float, count: int = 4, share: float =
             await asyncio.sleep(2)
 
     await asyncio.gather(*(call(k) for k in range(count)), nuisance(), watch())
+    connection.close()  # the server has closed it by now, as it was idle
     status, body = await connection.ask(form(good[0]))
+    connection.close()
     alive = status == 200 and [w["text"] for w in json.loads(body)["words"]] == want[0]
     # warm-up: the first third
     later = [mib for at, mib in memory if at > 20 * minutes]

@@ -35,7 +35,7 @@ def test_hostile_requests_are_answered_as_the_soak_expects(tmp_path: pathlib.Pat
         assert status == 200 and "한글 A" in body.decode()
         connection.close()
 
-    with serving(Settings(models_dir=str(tiny.make_models(tmp_path)))) as client:
+    with serving(Settings(models_dir=str(tiny.make_models(tmp_path)), receive_limit=120)) as client:
         asyncio.run(ask(client.port))
 
 

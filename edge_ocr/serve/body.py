@@ -27,7 +27,7 @@ _MAX_PARTS = 256
 _MAX_PART_HEADER = 8192
 _MAX_MARKS = 2000
 _DATA = "data:"
-_DRAIN, _MOST_DRAINED = 2.0, 1 << 26  # seconds and bytes of a refused body
+_MOST_DRAINED = 1 << 26  # bytes of a refused body
 
 
 class Budget:
@@ -65,7 +65,7 @@ async def read_body(request: Request, *, most: int, seconds: float, held: list[i
     above ``most`` bytes (413), one that has not come after ``seconds`` (408) or a caller that left (499)."""
     told = request.headers.get("content-length", "")
     if told.isdecimal() and int(told) > most:
-        await _drain(request)
+        await _drain(request, seconds)
         raise _too_large(most)
     parts: list[bytes] = []
     size = 0
@@ -89,7 +89,7 @@ async def read_body(request: Request, *, most: int, seconds: float, held: list[i
     return b"".join(parts)
 
 
-async def _drain(request: Request) -> None:
+async def _drain(request: Request, seconds: float) -> None:
     """Takes some of a body and throws it away: most callers send all before they listen, and would not hear why they
     are refused. Those that send without end are cut."""
 
@@ -101,7 +101,7 @@ async def _drain(request: Request) -> None:
                 return
 
     with suppress(asyncio.TimeoutError, ClientDisconnect):
-        await asyncio.wait_for(take(), _DRAIN)
+        await asyncio.wait_for(take(), seconds)
 
 
 _CLOSE = {"Connection": "close"}
