@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Found", "Remembering", "detector_points", "least_mistakes", "main", "minimum_points", "read_scenes"]
 
-THRESHOLDS = tuple(round(0.4 + 0.05 * k, 2) for k in range(11))
+THRESHOLDS = tuple(round(0.4 + 0.05 * k, 2) for k in range(12))
 WRONG = 0.4  # what a wrong character that is told weighs against a right one that is lost
 _ON_TEXT = 0.1  # IoU with a word of the scene from which a region is on text
 _GAIN = 0.005
