@@ -138,6 +138,16 @@ def test_a_guess_after_a_name_is_left_out() -> None:
     assert card is not None and card.fields["name"].value == "황보민수"
 
 
+def test_a_guess_beside_a_name_is_left_out() -> None:
+    spans = [Span(text, 0.9, (10, 10.0 * k, 60, 10.0 * k + 5)) for k, text in enumerate(RESIDENT)]
+    spans[1] = Span("민수", 0.9, (16, 10, 40, 15))
+    beside = Span("김", 0.9, (10, 10, 14, 15))
+    card = parse([*spans, beside], today=TODAY)
+    assert card is not None and card.fields["name"].value == "김민수"
+    card = parse([*spans, Span("쓰", 0.3, beside.box)], today=TODAY)
+    assert card is not None and card.fields["name"].value == "민수"
+
+
 def test_an_address_is_no_issuer() -> None:
     lines = [x for x in RESIDENT if not x.endswith("청장")]
     lines[3] = "서울특별시 강남구"

@@ -580,10 +580,10 @@ class _Page:
         return False
 
     def joined(self, k: int) -> tuple[tuple[int, ...], str]:
-        """A span and what stands close beside it on its level, from left to right."""
+        """A span and what stands close beside it on its level, from left to right; no guesses."""
         ids = [k]
         for _ in range(4):
-            open_ = [i for i in self.order if i not in ids and self.free(i)]
+            open_ = [i for i in self.order if i not in ids and self.free(i) and self.spans[i].confidence >= 0.6]
             more = [i for i in open_ if self.is_left(i, ids[0]) and i not in self.labels]
             right = [i for i in self.right_of(ids[-1])[:1] if i in open_ and self.is_left(ids[-1], i)]
             if not more and not right:
