@@ -78,8 +78,9 @@ def convert(run: Path, sizes: Sequence[Size]) -> tuple[bytes, tuple[str, ...]]:
 def quantise(model: bytes, samples: Sequence[NDArray[np.uint8]], *, task: str) -> bytes:
     """The float model with INT8 weights. ``samples``: inputs of the size of its second subgraph for a recognizer, of
     its first for a detector; the ranges that they show hold for all sizes."""
-    from ai_edge_quantizer import qtyping, quantizer
+    from ai_edge_quantizer import calibrator, qtyping, quantizer, recipe_manager
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
+    from ai_edge_quantizer.utils import qsv_utils
 
     op = qtyping.TFLOperationName
     with tempfile.TemporaryDirectory() as work:
@@ -102,8 +103,18 @@ def quantise(model: bytes, samples: Sequence[NDArray[np.uint8]], *, task: str) -
         at = shapes.index(tuple(samples[0][None].shape))
         with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
-            data = [{_GIVEN: s[None]} for s in samples]
-            ranges: Any = q.calibrate({f"s{at}": data}, num_threads=1)
+            data = {f"s{at}": [{_GIVEN: s[None]} for s in samples]}
+            ranges: Any
+            if task == "detect":
+                # Over all samples, where the default follows their mean: on 60 drawn scenes F 0.6715 against 0.6689
+                # (ONNX Runtime 0.6756).
+                recipe = recipe_manager.RecipeManager()
+                recipe.load_quantization_recipe(q.get_quantization_recipe())
+                watch = calibrator.Calibrator(model, num_threads=1, qsv_update_func=qsv_utils.min_max_update)
+                watch.calibrate(data, recipe)
+                ranges = watch.get_model_qsvs()
+            else:
+                ranges = q.calibrate(data, num_threads=1)
             # The same ranges at every size: the quantised graphs then differ in shapes alone.
             for k, own in enumerate(names):
                 if k != at:
