@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import pathlib
 import subprocess
 import sys
@@ -13,13 +14,16 @@ import pytest
 from tiny import make_models, picture
 
 from edge_ocr import OCR, InputError
-from edge_ocr.engine import Engine, checkpoint
+from edge_ocr.engine import Engine, OnnxEngine, checkpoint
 from edge_ocr.engine_tflite import TfliteEngine
 from edge_ocr.errors import EngineError, ManifestError
+from edge_ocr.models import DetectorModel, Model, list_models
+from export.golden import files
 
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="pip install 'edge-ocr[tflite]'")
 graph = pytest.importorskip("export.tflite_graph")
 
+GOLDEN = pathlib.Path(__file__).parent / "golden" / "models"
 BUILTIN_CAST, BUILTIN_MUL, BUILTIN_RESHAPE = 53, 18, 22
 
 
@@ -223,3 +227,32 @@ def test_without_litert_the_remedy_is_named() -> None:
 def test_no_engine_is_loaded_unasked() -> None:
     code = "import sys, edge_ocr; edge_ocr.OCR; print('ai_edge_litert' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+TWINS = [m for m in list_models() if "tflite" in m.manifest.files]
+
+
+@pytest.mark.skipif(not TWINS, reason="no shipped model has a model.tflite: python -m export.tflite makes one")
+@pytest.mark.parametrize("model", TWINS, ids=lambda m: m.manifest.name)
+def test_a_shipped_twin_says_what_its_onnx_file_says(model: Model) -> None:
+    cases = {c["name"]: c["given"] for c in files.load(GOLDEN / f"{model.manifest.name}.json")["cases"]}
+    given = {model.manifest.input.name: cases["network"]["input"][None]}  # type: ignore[attr-defined]
+    onnx = OnnxEngine(model.read()).run(given)
+    tflite = TfliteEngine(model.read("tflite")).run(given)
+    assert set(tflite) == set(onnx)
+    if isinstance(model, DetectorModel):
+        assert np.abs(tflite["score"] - onnx["score"]).mean() < 0.01
+        text = onnx["score"] > 0.8
+        np.testing.assert_allclose(tflite["geometry"][text], onnx["geometry"][text], rtol=0.1, atol=3)
+    else:
+        alike = tflite["symbols"].argmax(-1) == onnx["symbols"].argmax(-1)
+        assert alike.mean() > 0.9
+
+
+@pytest.mark.skipif(
+    not {"detector", "ko"} <= {m.manifest.name for m in TWINS}, reason="detector or ko comes without a model.tflite"
+)
+def test_a_picture_is_read_by_name_of_the_engine() -> None:
+    (frame,) = (c["given"] for c in files.load(GOLDEN / "ko.json")["cases"] if c["name"] == "frame")
+    text = OCR(("ko",), engine="tflite", threads=1).read(frame["frame"]).text
+    assert difflib.SequenceMatcher(None, text, frame["written"], autojunk=False).ratio() > 0.9
