@@ -384,7 +384,7 @@ class _Page:
             near = []
             for name in korea.issuers(kind):
                 bare = v.hangul(name)
-                if len(bare) >= 5 and abs(len(own) - len(bare)) <= 3 and v.distance(own, bare) <= len(bare) // 2:
+                if len(bare) >= 5 and -1 <= len(own) - len(bare) <= 2 and v.distance(own, bare) <= len(bare) // 2:
                     near.append((v.strokes(own[: len(bare)], bare) - 0.01 * len(bare), len(bare), name))
             off, length, name = min(near, default=(99.0, 1, ""))
             if off <= 0.55 * length:

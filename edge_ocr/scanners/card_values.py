@@ -227,14 +227,14 @@ def latin_name(text: str) -> str | None:
 
 def licence_types(text: str) -> tuple[str, ...]:
     """The types in a text: ``1종보통``, ``2종소형`` …, in its order."""
-    names = sorted({t[2:] for t in LICENCE_TYPES}, key=len, reverse=True)
-    found = re.findall(rf"([12Il|])\s*종\s*({'|'.join(names)})", re.sub(r"\s+", "", text))
-    types = [f"{number.translate(_DIGITS)}종{name}" for number, name in found]
-    if not types:  # a letter may be off, where there is nothing else
-        alone = re.fullmatch(r"([12])\s*종\s*([가-힣]{2,7})", text.strip())
-        near = sorted((strokes(alone[2], t[2:]), t) for t in LICENCE_TYPES if t[0] == alone[1]) if alone else []
-        types = [t for off, t in near[:1] if off == 1]
-    return tuple(t for t in dict.fromkeys(types) if t in LICENCE_TYPES)
+    found: list[str] = []
+    for number, name in re.findall(r"([12Il|])종([가-힣]+?)(?=[12Il|]종|[^가-힣]|$)", re.sub(r"\s+", "", text)):
+        number = number.translate(_DIGITS)
+        near = min((strokes(name, t[2:]), t) for t in LICENCE_TYPES if t[0] == number)
+        within = max((t for t in LICENCE_TYPES if t[0] == number and name.startswith(t[2:])), key=len, default="")
+        if near[0] <= 1 or within:  # a letter may be off
+            found.append(near[1] if near[0] <= 1 else within)
+    return tuple(dict.fromkeys(found))
 
 
 def conditions(text: str) -> str | None:

@@ -518,7 +518,7 @@ def _placed(f: FieldText, pieces: Sequence[_Piece]) -> FieldText:
             base = text_log_prob(lp, read)
         least = base - _FAR * v.strokes(own[:end], v.fold(place))
         if text_log_prob(lp, place + read[_end_of(read, end) :]) >= least:
-            return replace(f, value=value)
+            return replace(f, value=value, confidence=0.8 * f.confidence)
     return f
 
 
