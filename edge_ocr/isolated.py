@@ -40,7 +40,8 @@ def believable(words: Sequence[TextWord]) -> list[TextWord]:
     gap_y = np.maximum(ask[0][:, None, 1] - have[0][:, 3], have[0][:, 1] - ask[0][:, None, 3])
     near = (np.maximum(gap_x, gap_y) <= _NEAR * large) & (large <= _ALIKE * low)
     near &= np.array(doubtful)[:, None] != np.array(sure, int)[None]
-    alone = {k for k, company in zip(doubtful, near.any(1), strict=True) if not company}
+    company = np.any(near, axis=1).tolist()
+    alone = {k for k, has in zip(doubtful, company, strict=True) if not has}
     return [w for k, w in enumerate(words) if k not in alone]
 
 

@@ -107,7 +107,7 @@ class Texts:
         self._ko, self._en = ko, en
         self._names, self._addresses = names, addresses
         self._syllables = syllables
-        # Syllables that differ from commoner ones by one short stroke: ㅑ ㅒ ㅕ ㅖ ㅛ ㅠ and their kin, double consonants.
+        # Syllables that differ from commoner ones by one short stroke: ㅑ ㅕ ㅛ ㅠ and their kin, double consonants.
         self._strokes = [c for c in syllables if _fine(c)] or syllables
 
     @classmethod
