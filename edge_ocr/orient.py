@@ -22,7 +22,8 @@ SURE = 0.85  # words read this surely, on average, stand upright
 # Set on drawn lines and pages in reserved typefaces, see benchmarks/orientation.py.
 _LEAD = 0.1  # what a turned reading must be surer by
 _LEAST = 0.5  # and at least
-_FOREIGN_LEAD, _FOREIGN_LEAST, _FOREIGN_LENGTH = 0.2, 0.7, 4  # the same where it holds no Hangul
+_FOREIGN_LEAD, _FOREIGN_LEAST, _FOREIGN_LENGTH = 0.2, 0.7, 4  # the same where it holds no Hangul,
+_MANY = 20  # unless there are so many characters, which do not deceive by chance
 
 
 def turn_picture(picture: NDArray[np.uint8], degrees: int) -> NDArray[np.uint8]:
@@ -71,4 +72,5 @@ def overturns(turned: Sequence[TextWord], upright: Sequence[TextWord]) -> bool:
     now, then = sureness(upright), sureness(turned)
     if hangul >= 2 and hangul >= 0.3 * len(text):
         return then >= max(_LEAST, now + _LEAD)
-    return len(text) >= _FOREIGN_LENGTH and then >= max(_FOREIGN_LEAST, now + _FOREIGN_LEAD)
+    lead = _LEAD if len(text) >= _MANY else _FOREIGN_LEAD
+    return len(text) >= _FOREIGN_LENGTH and then >= max(_FOREIGN_LEAST, now + lead)

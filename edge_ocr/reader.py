@@ -225,9 +225,8 @@ class OCR:
         turned = self._read_quads(picture, [quads[k] for k in few], 2, clock) if few else []
         rotation, best = (180, turned) if overturns(turned, upright) else (0, upright)
         if (sureness(best) < SURE or not level) and len(words) >= _PAGE:
-            for degrees, other in self._read_sideways(picture, clock):
-                if overturns(other, best):
-                    rotation, best = degrees, other
+            sideways = [(d, w) for d, w in self._read_sideways(picture, clock) if overturns(w, best)]
+            rotation, best = max(sideways, key=lambda found: sureness(found[1]), default=(rotation, best))
         if rotation == 0 and any(overturns([t], [u]) for t, u in zip(turned, upright, strict=True)):
             self._read_upside_down(picture, words, clock)
         return rotation

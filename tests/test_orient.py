@@ -58,6 +58,8 @@ def test_long_words_weigh_more():
         ([("HOTEL", 0.95)], [("7310H", 0.6)], True),
         ([("TY0", 0.95)], [("770", 0.6)], False),  # short, and no Hangul
         ([("(aa) bb", 0.85)], [("〈라라)", 0.7)], False),
+        ([("SALESMAN", 0.99), ("312812-24", 1.0), ("Friend", 0.97)], [("NVWSETVS", 0.87), ("Z-ZI8ZI", 0.8)], True),
+        ([("HOTEL", 0.65)], [("7310H", 0.3)], False),  # not sure
         ([("o", 0.98)], [("에", 0.1)], False),
         ([], [("가", 0.1)], False),
         ([("", 0.9)], [], False),

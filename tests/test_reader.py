@@ -414,3 +414,12 @@ def test_a_small_picture_is_rather_one_word_where_that_is_surer(models):
     reading = ocr(models, "ko").read(image)
     assert [w.text for w in reading.words] == ["가나"]
     assert reading.words[0].quad == ((0, 0), (200, 0), (200, 60), (0, 60))
+
+
+def test_of_two_ways_to_lie_the_surer_one_is_taken(models):
+    # Read from either end, both are surer than standing on end; "abc", 0.6, from the one, "가나", 0.9, from the other.
+    for left, right, degrees in ((20, 10, 90), (10, 20, 90), (20, 10, 270), (10, 20, 270)):
+        image = np.ascontiguousarray(np.rot90(sided(BOXES, left, right), -degrees // 90))
+        reading = ocr(models, "ko").read(image)
+        assert [line.text for line in reading.lines] == ROWS
+        assert reading.rotation == (-degrees % 360 if left == 10 else (180 - degrees) % 360)
