@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 
 from edge_ocr.errors import ImageError, InputError, ModelNotFound
 from edge_ocr.scanners.lines import Line
-from edge_ocr.scanners.plate import DISTRICTS, REGIONS, Scanner, _Candidate, _with_upper, as_row, grammar, parse
+from edge_ocr.scanners.plate import (
+    DISTRICTS,
+    REGIONS,
+    Scanner,
+    _Candidate,
+    _crowded,
+    _with_upper,
+    as_row,
+    grammar,
+    parse,
+)
+from edge_ocr.types import Region
 
 coded = pytest.importorskip("coded")
 pytest.importorskip("onnxruntime")
@@ -231,3 +242,15 @@ def test_a_known_place_is_read_again(tmp_path: pathlib.Path) -> None:
     again, nothing = scanner.read(image, [plate.quad, ((300, 20), (380, 20), (380, 50), (300, 50))])
     assert nothing is None
     assert again is None or again.text == plate.text  # where two lines part is a guess
+
+
+def test_print_is_crowded_and_a_street_is_not() -> None:
+    def word(x: float, y: float, w: float = 90, h: float = 20) -> Region:
+        return Region(((x, y), (x + w, y), (x + w, y + h), (x, y + h)), 0.9)
+
+    page = [word(10 + 100 * i, 10 + 30 * k) for k in range(6) for i in range(3)]
+    candidate = _Candidate((Line((4,), np.array(page[4].quad)),), frozenset({4}))
+    assert _crowded(candidate, page)
+    assert not _crowded(candidate, page[4:5])
+    signs = [page[4], word(300, 400), word(20, 300, 300, 90), word(115, 75, 40, 6), word(400, 40)]
+    assert not _crowded(_Candidate((Line((0,), np.array(page[4].quad)),), frozenset({0})), signs)

@@ -201,6 +201,8 @@ CHANGES = 1  # characters in which grammar and plain reading may differ
 WEAKEST = 0.25  # confidence of the least sure character,
 LETTER = 0.40  # and of Hangul, which is what other text lacks
 _NEW = 0.75  # confidence of each character by which one crop's text is longer than the others'
+_PRINTED = 0.97  # confidence of a plate in the midst of print: a receipt is full of figures
+_NEIGHBOURS, _NEAR = 4, 5.0  # so many other words of about its height, at most so many heights away, are print
 _UNEVEN = 0.25  # of the distance between two figures: by how much that to a third one may differ
 _AGREED = 0.06  # by so much a text may be less sure that two crops agree on
 
@@ -289,6 +291,7 @@ class Scanner:
         picture = load_image(image)
         regions = [r for r in self._detector.detect(picture) if float(heights(np.array([r.quad]))[0]) >= _SMALLEST]
         found = self._read(picture, _candidates(regions), self.min_confidence)
+        found = [(c, p) for c, p in found if p.confidence >= _PRINTED or not _crowded(c, regions)]
         if not found and picture.shape[1] <= _CROP_SIZE[0] and picture.shape[0] <= _CROP_SIZE[1]:
             found = self._read(picture, _whole(picture), self.min_confidence)
         plates = _best_of_each_place(found)
@@ -444,6 +447,21 @@ def _in_place(quad: NDArray[np.float64], k: int) -> list[_Candidate]:
     """The quad of plate number ``k``, which stands for its words: one line, or two of ink alone."""
     out = [_Candidate((Line((), quad),), frozenset({k}))]
     return out + [c for c in _cuts(quad, frozenset({k}), _INK_SHARES) if len(c.lines) == 2]
+
+
+def _crowded(candidate: _Candidate, regions: Sequence[Region]) -> bool:
+    """Whether a candidate stands in the midst of other text of about its size."""
+    quads = np.array([r.quad for k, r in enumerate(regions) if k not in candidate.words], np.float64).reshape(-1, 4, 2)
+    line = candidate.lines[-1]
+    own = np.concatenate([x.quad for x in candidate.lines])
+    (x0, y0), (x1, y1) = own.min(0), own.max(0)
+    middles, high = quads.mean(1), heights(quads)
+    away = np.hypot(
+        np.maximum(np.maximum(x0 - middles[:, 0], middles[:, 0] - x1), 0),
+        np.maximum(np.maximum(y0 - middles[:, 1], middles[:, 1] - y1), 0),
+    )
+    alike = (high > 0.5 * line.height) & (high < 2 * line.height)
+    return int((alike & (away > 0) & (away < _NEAR * line.height)).sum()) >= _NEIGHBOURS
 
 
 def _with_upper(candidate: _Candidate) -> _Candidate:
