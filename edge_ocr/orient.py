@@ -23,7 +23,7 @@ SURE = 0.85  # words read this surely, on average, stand upright
 _LEAD = 0.1  # what a turned reading must be surer by
 _LEAST = 0.5  # and at least
 _FOREIGN_LEAD, _FOREIGN_LEAST, _FOREIGN_LENGTH = 0.2, 0.7, 4  # the same where it holds no Hangul,
-_MANY = 20  # unless there are so many characters, which do not deceive by chance
+_MANY, _MANY_LEAST = 20, 0.35  # and of so many characters, which do not deceive by chance, less is asked
 
 
 def turn_picture(picture: NDArray[np.uint8], degrees: int) -> NDArray[np.uint8]:
@@ -70,7 +70,8 @@ def overturns(turned: Sequence[TextWord], upright: Sequence[TextWord]) -> bool:
     text = "".join(w.text for w in turned)
     hangul = sum("가" <= c <= "힣" for c in text)
     now, then = sureness(upright), sureness(turned)
+    if len(text) >= _MANY:
+        return then >= max(_MANY_LEAST, now + _LEAD)
     if hangul >= 2 and hangul >= 0.3 * len(text):
         return then >= max(_LEAST, now + _LEAD)
-    lead = _LEAD if len(text) >= _MANY else _FOREIGN_LEAD
-    return len(text) >= _FOREIGN_LENGTH and then >= max(_FOREIGN_LEAST, now + lead)
+    return len(text) >= _FOREIGN_LENGTH and then >= max(_FOREIGN_LEAST, now + _FOREIGN_LEAD)
