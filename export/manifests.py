@@ -23,7 +23,8 @@ __all__ = ["describe", "existing"]
 
 VERSION = "0.1.0"
 LICENSE = "Apache-2.0"
-SOURCE = "pictures drawn by training.synth from what training/INGREDIENTS.md lists; no real picture"
+SOURCE = "pictures drawn by training.synth from what training/INGREDIENTS.md lists"
+SOURCE_DETECT = SOURCE + "; some of their grounds are road photographs, with the words that PP-OCRv6 found in them"
 
 DETECT: dict[str, Any] = {
     "input": m.DetectInput(
@@ -147,5 +148,5 @@ def _made(trained: Trained, name: str) -> m.Made:
         machine=f"{platform.machine()}, CPU, {os.cpu_count()} cores",
         minutes=round(minutes, 1),
         samples=trained.samples,
-        source=SOURCE,
+        source=SOURCE_DETECT if trained.task == "detect" else SOURCE,
     )
