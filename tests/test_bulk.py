@@ -235,9 +235,11 @@ def test_a_picture_that_hangs_or_kills_its_worker_is_a_row(work: pathlib.Path, m
         def kill() -> None:  # whoever opens kills.png dies of it
             while not done.is_set():
                 with contextlib.suppress(OSError):
-                    os.close(os.open(work / "kills.png", os.O_WRONLY | os.O_NONBLOCK))
+                    writer = os.open(work / "kills.png", os.O_WRONLY | os.O_NONBLOCK)
                     for process in list(pool._all):
                         os.kill(process._process.pid, signal.SIGKILL)
+                    time.sleep(0.1)  # while the pipe is open it cannot be read to its end
+                    os.close(writer)
                 time.sleep(0.01)
 
         thread = threading.Thread(target=kill)

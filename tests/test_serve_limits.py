@@ -233,7 +233,7 @@ def test_callers_that_leave_take_their_work_along(models: str) -> None:
 
 
 def test_work_that_takes_too_long_is_ended(models: str) -> None:
-    with serving(Settings(models_dir=models, time_limit=0.2, threads=1)) as client:
+    with serving(Settings(models_dir=models, time_limit=0.03, threads=1)) as client:
         answer = client.post("/v1/read", HEAVY)
         assert (answer.status, answer.code) == (503, "too_slow")
         assert int(answer.headers["retry-after"]) >= 1
@@ -399,7 +399,8 @@ def test_workers_share_their_counters_and_are_replaced(models: str) -> None:
             text = reply.read().decode()
         assert 'edge_ocr_requests_total{route="read",status="200"} 20\n' in text
         assert "edge_ocr_workers 2\n" in text
-        children = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(server.pid)], capture_output=True, text=True)
+        ask_for = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(server.pid)]
+        children = subprocess.run(ask_for, capture_output=True, text=True)
         workers = [int(line.split()[0]) for line in children.stdout.splitlines() if "spawn_main" in line]
         assert len(workers) == 2
         time.sleep(5)  # younger ones are thought to be unable to start

@@ -107,16 +107,17 @@ class Pool:
         while not self._stopped.is_set():
             if process is None:
                 process = self._start()
-            where = task.where
+            where, told = task.where, False
             for kind, value in process.do(task):
                 outcomes.put((kind, value))
                 if kind == "row" and task.kind == "video":
                     where = _frame_after(value, where)
+                told = told or (kind == "row" and task.kind != "video")
             if not process.death:
                 return process
             died, process = process, None
             self._forget(died)
-            if self._stopped.is_set():
+            if self._stopped.is_set() or told:  # one that died with its row already here has done its task
                 break
             deaths = deaths + 1 if where == task.where else 1
             task = task._replace(where=where)
