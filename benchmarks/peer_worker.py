@@ -18,6 +18,7 @@ import json
 import os
 import sys
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,14 @@ def _lines(entries: list[Found]) -> Found:
     return {"words": entries, "lines": entries}
 
 
-class Reader:
+class Reader(ABC):
     """An engine: ``files`` are its models, the first one the detector's."""
 
     files: list[Path]
 
+    @abstractmethod
     def read(self, image: Path) -> Found:
-        raise NotImplementedError
+        """What stands in a picture."""
 
 
 def _pixels(image: Path) -> Any:

@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     detect.set_defaults(act=_detect)
 
     scan = commands.add_parser(
-        "scan", help="find number plates or machine-readable zones, and say what they mean",
+        "scan", help="find number plates, identity papers or machine-readable zones",
         description=cli_scan.DESCRIPTION, epilog=cli_scan.EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -229,12 +229,9 @@ def test_no_engine_is_loaded_unasked() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
-TWINS = [m for m in list_models() if "tflite" in m.manifest.files]
-
-
-@pytest.mark.skipif(not TWINS, reason="no shipped model has a model.tflite: python -m export.tflite makes one")
-@pytest.mark.parametrize("model", TWINS, ids=lambda m: m.manifest.name)
+@pytest.mark.parametrize("model", list_models(), ids=lambda m: m.manifest.name)
 def test_a_shipped_twin_says_what_its_onnx_file_says(model: Model) -> None:
+    assert "tflite" in model.manifest.files, "every model ships with a twin: python -m export.tflite makes one"
     cases = {c["name"]: c["given"] for c in files.load(GOLDEN / f"{model.manifest.name}.json")["cases"]}
     given = {model.manifest.input.name: cases["network"]["input"][None]}  # type: ignore[attr-defined]
     onnx = OnnxEngine(model.read()).run(given)
@@ -249,9 +246,6 @@ def test_a_shipped_twin_says_what_its_onnx_file_says(model: Model) -> None:
         assert alike.mean() > 0.9
 
 
-@pytest.mark.skipif(
-    not {"detector", "ko"} <= {m.manifest.name for m in TWINS}, reason="detector or ko comes without a model.tflite"
-)
 def test_a_picture_is_read_by_name_of_the_engine() -> None:
     (frame,) = (c["given"] for c in files.load(GOLDEN / "ko.json")["cases"] if c["name"] == "frame")
     text = OCR(("ko",), engine="tflite", threads=1).read(frame["frame"]).text

@@ -12,6 +12,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from edge_ocr.scanners.korea import CONDITIONS, LICENCE_REGIONS, LICENCE_TYPES, SURNAMES
+from edge_ocr.scanners.strings import distance
 
 __all__ = [
     "Number", "conditions", "dates", "distance", "fold", "hangul", "latin_name", "licence_number", "licence_types",
@@ -44,16 +45,6 @@ def fold(text: str) -> str:
 def hangul(text: str) -> str:
     """The syllables of a text."""
     return "".join(c for c in text if "가" <= c <= "힣")
-
-
-def distance(a: str, b: str) -> int:
-    """Edit distance."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        last, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
-    return row[-1]
 
 
 def strokes(a: str, b: str) -> int:

@@ -31,6 +31,7 @@ from edge_ocr.geometry import bounding_rectangle, heights, reading_angles, width
 from edge_ocr.image import load_image
 from edge_ocr.recognize import align
 from edge_ocr.scanners.lines import make_detector, make_recognizer, to_quad
+from edge_ocr.scanners.strings import distance
 from edge_ocr.scanners.zone_fit import fit_lines
 from edge_ocr.types import Quad, Region, TextWord
 
@@ -350,7 +351,7 @@ class Scanner:
                 continue
             score, lines, clear = choice
             text = parse(lines)
-            if text is None or any(_distance(p, x) > _OFF * len(x) for p, x in zip(plain, lines, strict=True)):
+            if text is None or any(distance(p, x) > _OFF * len(x) for p, x in zip(plain, lines, strict=True)):
                 continue
             # The first letter decides the layout, and few check digits of a wrong one hold by chance.
             kind = self._recognizer.word_of(lps[0], lines[0]).characters[0].confidence
@@ -614,13 +615,3 @@ def _median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
     order = np.argsort(values)
     total = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(total, total[-1] / 2)])
-
-
-def _distance(a: str, b: str) -> int:
-    """Edit distance."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        last, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
-    return row[-1]

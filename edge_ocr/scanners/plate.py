@@ -29,6 +29,7 @@ from edge_ocr.models import find_detector, find_recognizer
 from edge_ocr.preprocess import crop_to_line
 from edge_ocr.recognize import Recognizer, align
 from edge_ocr.scanners.lines import Line, chains, find_first, line_of, to_quad, widen
+from edge_ocr.scanners.strings import distance
 from edge_ocr.types import Quad, Region, TextCharacter
 
 if TYPE_CHECKING:
@@ -393,7 +394,7 @@ class Scanner:
         found = []
         for line, word in zip(lines, self._latin.recognize(crops, pattern=_latin_plates()), strict=True):
             seen = re.sub(r"[^0-9A-Z]", "", (word.plain or "").upper())
-            if word.confidence >= max(self.min_confidence, 0.8) and _distance(seen, word.text) <= 1:
+            if word.confidence >= max(self.min_confidence, 0.8) and distance(seen, word.text) <= 1:
                 quad = to_quad(line.quad)
                 candidate = _Candidate((line,), frozenset(line.words))
                 plate = Plate(word.text, "foreign", quad, word.confidence, word.characters, word.plain or "")
@@ -552,7 +553,7 @@ def believable(plate: Plate) -> bool:
 def changes(plate: Plate) -> int:
     """Characters in which a plate's text differs from what was read without the grammar."""
     seen = re.sub(r"\s+", "", plate.plain)
-    return min(_distance(seen, plate.text), _distance(seen, plate.text.replace("-", "")))
+    return min(distance(seen, plate.text), distance(seen, plate.text.replace("-", "")))
 
 
 def _around(lines: Sequence[Line]) -> NDArray[np.float64]:
@@ -561,13 +562,3 @@ def _around(lines: Sequence[Line]) -> NDArray[np.float64]:
     lower = lines[-1].quad
     angle = float(reading_angles(lower[None])[0])
     return bounding_rectangle(np.concatenate([line.quad for line in lines]), angle)
-
-
-def _distance(a: str, b: str) -> int:
-    """Edit distance."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        last, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
-    return row[-1]
