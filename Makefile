@@ -9,6 +9,7 @@ LOWEST_PYTHON ?= $(shell for p in python3.10 python3.11 python3.12; do $$p -c ''
 
 # What each environment holds beside the runtime (a variable, because $(call) splits at commas).
 FOR_TEST = '$(TORCH)' -e '.[dev,train,export,serve]'
+FOR_API = -e '.[dev,serve]' schemathesis
 
 FOR_FORMATS = -e . lxml hocr-spec==0.2.0 alto-tools==0.1.0 setuptools
 
@@ -124,7 +125,7 @@ check-formats: .venv-formats/made
 	.venv-formats/bin/python -m alto_tools.alto_tools --text build/formats/sample.alto
 
 .venv-api/made: pyproject.toml Makefile | python
-	$(call environment,.venv-api,$(PYTHON),-e '.[dev,serve]' schemathesis)
+	$(call environment,.venv-api,$(PYTHON),$(FOR_API))
 
 # Requests that fit the server's document, and many that do not.
 check-api: .venv-api/made
