@@ -234,6 +234,9 @@ class LineSynth:
         tw, th = inner_w * scale * stretch, native
         if rng.random() < (0.8 if wild else 0.35):
             shear = rng.normal(0, 0.22 if wild else 0.12) * th
+            if wild and rng.random() < 0.4:
+                # A facade seen from the side: the line climbs, its letters stay upright; in its box they lean.
+                shear = float(rng.uniform(0.2, 0.7) * rng.choice([-1.0, 1.0])) * th
             target[:2, 0] += shear
             steep = 0.035 if rng.random() < (0.4 if wild else 0.8) else 0.09
             tilt = rng.normal(0, steep) * tw * min(1.0, 2.5 * th / max(tw, 1.0))
@@ -247,11 +250,11 @@ class LineSynth:
         left, top = target[:, 0].min() - (m[0] + 0.04) * th, target[:, 1].min() - m[1] * th
         right, bottom = target[:, 0].max() + (m[2] + 0.04) * th, target[:, 1].max() + m[3] * th
         # Words on arcs, as on badges, shirts and caps: the crop holds the whole bow.
-        bow = 0.0
+        bow, arch = 0.0, True
         if wild and len(text) > 3 and rng.random() < 0.3:
-            bow = float(rng.uniform(0.15, 0.9) * rng.choice([-1.0, -1.0, 1.0])) * th
-            top -= abs(bow) * (0.67 if bow > 0 else 0.33)
-            bottom += abs(bow) * (0.33 if bow > 0 else 0.67)
+            arch = bool(rng.random() < 0.7)
+            bow = min(float(rng.uniform(0.15, 1.2)) * th, 0.22 * tw)
+            top, bottom = (top, bottom + bow) if arch else (top - bow, bottom)
         out_w, out_h = max(3, round(right - left)), max(5, round(bottom - top))
         if out_w > 1600 or out_w / out_h * self.height > self.max_width:
             return None
@@ -263,7 +266,9 @@ class LineSynth:
         ow, oh = int(out_w * over), int(out_h * over)
         warped = [cv2.warpPerspective(x, full, (ow, oh), flags=cv2.INTER_LINEAR) for x in layers]
         if bow:
-            warped = [_arc(bow * over, x) for x in warped]
+            warped = [_arc(x, bow=bow * over, width=tw * over, arch=arch) for x in warped]
+            ow = warped[0].shape[1]
+            out_w = max(3, round(ow / over))
         elif rng.random() < (0.45 if wild else 0.10):
             bend = int(rng.integers(2**31))
             warped = [_wave(bend, x, 0.15 if wild else 0.08) for x in warped]
@@ -394,14 +399,25 @@ class LineSynth:
             view[:] = np.clip(view + (shade - view.astype(np.float32)) * strip, 0, 255).astype(np.uint8)
 
 
-def _arc(bow: float, layer: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Shift the columns of ``[h, w]`` along a parabola, ``bow`` pixels from its vertex to its ends; below zero the
-    middle stands higher."""
+def _arc(layer: NDArray[np.float32], *, bow: float, width: float, arch: bool) -> NDArray[np.float32]:
+    """Bend a layer ``[h, w]`` around a circle, letters turning with it, and cut off at the sides what falls free.
+
+    ``bow``: how far the ends of a text of ``width`` pixels fall below its middle (``arch``: they lie in the lowest
+    ``bow`` rows of the layer, which are free of ink) or rise above it (they lie in the highest)."""
+    if not arch:
+        return np.ascontiguousarray(_arc(layer[::-1], bow=bow, width=width, arch=True)[::-1])
     h, w = layer.shape
-    x = np.arange(w, dtype=np.float32)
-    dy = bow * (4 * (x / max(w - 1, 1) - 0.5) ** 2 - 0.33)
-    map_x, map_y = np.meshgrid(x, np.arange(h, dtype=np.float32))
-    return cv2.remap(layer, map_x, (map_y + dy[None, :]).astype(np.float32), cv2.INTER_LINEAR)
+    # The height of an arc over its chord is close to length^2 / (8 radius); bows are under a quarter of the width.
+    radius = width * width / (8 * bow)
+    base = h - bow  # the foot of the text in its middle
+    chord = 2 * radius * np.sin(width / (2 * radius))
+    cut = int(max(0.0, (width - chord) / 2))
+    x, y = np.meshgrid(np.arange(cut, w - cut, dtype=np.float32), np.arange(h, dtype=np.float32))
+    dx, dy = x - np.float32((w - 1) / 2), np.float32(base + radius) - y
+    turn = np.arctan2(dx, dy)
+    map_x = np.float32((w - 1) / 2) + np.float32(radius) * turn
+    map_y = np.float32(base + radius) - np.hypot(dx, dy)
+    return cv2.remap(layer, map_x.astype(np.float32), map_y.astype(np.float32), cv2.INTER_LINEAR)
 
 
 def _wave(seed: int, layer: NDArray[np.float32], strength: float = 0.08) -> NDArray[np.float32]:

@@ -122,6 +122,10 @@ def _homography(rng: Rng, sheet: Sheet, size: int, kind: str) -> tuple[NDArray[n
     angle = 0.0 if plain else np.deg2rad(np.clip(rng.normal(0, turn), -38, 38))
     if plain and rng.random() < 0.3:
         angle = np.deg2rad(rng.normal(0, 0.8))
+    # A facade seen from the side: lines climb or fall, whatever is upright stays so.
+    facade = kind == "sign" and not plain and bool(rng.random() < 0.35)
+    if facade:
+        angle = np.deg2rad(rng.normal(0, 3.0))
     c, s = np.cos(angle), np.sin(angle)
     turned = np.array([[c, -s], [s, c]]) @ np.diag([scale * shape[0], scale * shape[1]])
     m = np.eye(3)
@@ -138,6 +142,9 @@ def _homography(rng: Rng, sheet: Sheet, size: int, kind: str) -> tuple[NDArray[n
         shear = np.eye(3)
         shear[0, 1] = rng.normal(0, tilt * 0.4)
         shear[1, 0] = rng.normal(0, tilt * 0.25)
+        if facade:
+            shear[0, 1] = rng.normal(0, 0.05)
+            shear[1, 0] = np.tan(np.deg2rad(rng.uniform(8, 35))) * rng.choice([-1.0, 1.0])
         lean[2, 2] = 1.0
         m = move @ lean @ shear @ back @ m
     return m, plain
