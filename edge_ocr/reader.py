@@ -23,6 +23,7 @@ from edge_ocr.errors import ImageError, InputError
 from edge_ocr.image import load_image
 from edge_ocr.isolated import believable
 from edge_ocr.layout import arrange
+from edge_ocr.lean import upright_sides
 from edge_ocr.manifest import QualityLimits
 from edge_ocr.models import DetectorModel, Model, RecognizerModel, find_detector, find_recognizer
 from edge_ocr.orient import SURE, largest, overturns, sureness, turn_picture, turn_quad_back
@@ -47,6 +48,7 @@ _FULL, _FULL_LEAD = 0.8, 0.1  # words over so much of the picture's width are do
 _STRAIGHTENED = 0.05  # what was straightened first must be surer by this much
 _SURE, _FEW = 0.8, 5  # a picture's language is told from so many words, read as surely as this
 _FOREIGN_LEAD = 0.1  # and its own recognizer may then be less sure by so much
+_LEANING = 0.03  # a word on a climbing line is read as on a facade when that is surer by this much
 _TURNED = 0.1  # a tall region is read sideways when that is surer by this much: most are upright letters
 _ASKED = 8  # so many words are read in other directions to tell which way round a picture stands
 _PAGE = 3  # pictures of fewer words are not looked at sideways; single tall words are
@@ -263,8 +265,19 @@ class OCR:
                 for k, word in zip(tall, other, strict=True):
                     if len(word.text) > 1 and word.confidence > block[k].confidence + _TURNED:
                         block[k] = word
+            self._read_leaning(picture, quads, block, clock)
             words.extend(block)
         return words
+
+    def _read_leaning(self, picture: Image, quads: Sequence[Quad], words: list[TextWord], clock: _Clock) -> None:
+        """Reads doubtful ``words`` of ``quads`` that climb or fall once more as if they stood on a facade, and keeps,
+        with its outline, what is surer then."""
+        doubtful = [k for k, word in enumerate(words) if word.confidence < SURE]
+        some, outlines = upright_sides([quads[k] for k in doubtful])
+        again = self._read_quads(picture, outlines, 0, clock) if some else []
+        for k, word in zip((doubtful[n] for n in some), again, strict=True):
+            if word.text and word.confidence > words[k].confidence + _LEANING:
+                words[k] = word
 
     def _read_quads(self, picture: Image, quads: Sequence[Quad], turn: int, clock: _Clock) -> list[TextWord]:
         with clock.of("crop"):
