@@ -46,7 +46,8 @@ JSON: {"image", "width", "height", "words": [{"quad": [[x, y] x 4], "text", "con
   "characters": [{"text", "confidence"}]}], "lines": [{"quad", "text", "confidence", "words": [index]}],
   "ms": {"detect", "crop", "recognize", "total"}}; for a picture that cannot be read, {"image", "error"}.
   Quads are pixels of the picture as its EXIF orientation shows it, clockwise from the top left of the text as it is
-  read. "rotation" is there too where the text stands turned: 90, 180 or 270 degrees clockwise set it upright.
+  read. "rotation" is there too where the text stands turned: 90, 180 or 270 degrees clockwise set it upright,
+  after a swap of left and right where "mirrored" is there.
 
 exit status: 0 all read, 1 some could not be read, 2 nothing could be started
 """

@@ -9,6 +9,7 @@ without Hangul therefore has to be much surer than the upright one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,8 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from edge_ocr import geometry as g
 from edge_ocr.types import Quad, TextWord
 
-__all__ = ["SURE", "largest", "overturns", "sureness", "turn_picture", "turn_quad_back"]
+__all__ = ["DOUBT", "SURE", "Pose", "largest", "mirrors", "overturns", "sureness", "turn_picture"]
 
+DOUBT = 0.75  # words read less surely, in every direction, may be mirrored
 SURE = 0.85  # words read this surely, on average, stand upright
 # Set on drawn lines and pages in reserved typefaces, see benchmarks/orientation.py.
 _LEAD = 0.1  # what a turned reading must be surer by
@@ -31,23 +33,33 @@ def turn_picture(picture: NDArray[np.uint8], degrees: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.rot90(picture, -(degrees // 90) % 4)) if degrees % 360 else picture
 
 
-def turn_quad_back(quad: Quad, size: tuple[int, int], degrees: int) -> Quad:
-    """A quad of the turned picture in the pixels of the picture of ``size`` (height, width) before it was turned
-    clockwise by ``degrees``; its points keep their order, and so tell the reading direction."""
-    height, width = size
-    k = degrees // 90 % 4
+@dataclass(frozen=True)
+class Pose:
+    """How a picture is set upright: ``mirrored``, left and right are swapped first; then it is turned clockwise by
+    ``rotation``, 0, 90, 180 or 270 degrees."""
 
-    def back(x: float, y: float) -> tuple[float, float]:
-        if k == 1:
-            return y, height - x
-        if k == 2:
-            return width - x, height - y
-        if k == 3:
-            return width - y, x
-        return x, y
+    rotation: int = 0
+    mirrored: bool = False
 
-    a, b, c, d = (back(*p) for p in quad)
-    return (a, b, c, d)
+    def __bool__(self) -> bool:
+        return self != Pose()
+
+    def set_upright(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The picture ``[H, W, 3]`` as it should stand."""
+        return turn_picture(np.ascontiguousarray(picture[:, ::-1]) if self.mirrored else picture, self.rotation)
+
+    def back(self, quad: Quad, size: tuple[int, int]) -> Quad:
+        """A quad of the upright picture in the pixels of the picture of ``size`` (height, width) as it was; its points
+        keep their order, and so tell the reading direction (mirrored ones run anticlockwise)."""
+        height, width = size
+        k = self.rotation // 90 % 4
+
+        def point(x: float, y: float) -> tuple[float, float]:
+            x, y = ((x, y), (y, height - x), (width - x, height - y), (width - y, x))[k]
+            return (width - x, y) if self.mirrored else (x, y)
+
+        a, b, c, d = (point(*p) for p in quad)
+        return (a, b, c, d)
 
 
 def largest(quads: ArrayLike, count: int) -> list[int]:
@@ -75,3 +87,9 @@ def overturns(turned: Sequence[TextWord], upright: Sequence[TextWord]) -> bool:
     if hangul >= 2 and hangul >= 0.3 * len(text):
         return then >= max(_LEAST, now + _LEAD)
     return len(text) >= _FOREIGN_LENGTH and then >= max(_FOREIGN_LEAST, now + _FOREIGN_LEAD)
+
+
+def mirrors(mirrored: Sequence[TextWord], best: Sequence[TextWord]) -> bool:
+    """Whether what some words read mirrored shows that the picture is, against the best that they read otherwise. That
+    is rare: a little more is asked than of a turn."""
+    return overturns(mirrored, best) and sureness(mirrored) >= _FOREIGN_LEAST

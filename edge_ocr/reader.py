@@ -26,7 +26,7 @@ from edge_ocr.layout import arrange
 from edge_ocr.lean import upright_sides
 from edge_ocr.manifest import QualityLimits
 from edge_ocr.models import DetectorModel, Model, RecognizerModel, find_detector, find_recognizer
-from edge_ocr.orient import SURE, largest, overturns, sureness, turn_picture, turn_quad_back
+from edge_ocr.orient import DOUBT, SURE, Pose, largest, mirrors, overturns, sureness, turn_picture
 from edge_ocr.preprocess import resize
 from edge_ocr.recognize import Recognizer
 from edge_ocr.stacks import join_stacks
@@ -125,18 +125,18 @@ class OCR:
 
     def read(self, image: ImageSource, *, regions: Sequence[Region] | None = None) -> Reading:
         """Everything that can be read in a picture (path, bytes, array, PIL image or Frame), words and lines in reading
-        order. ``rotation`` tells how the picture must be turned to stand upright; quads are in pixels of the picture as
+        order. ``rotation`` and ``mirrored`` tell how the picture is set upright; quads are in pixels of the picture as
         it is. ``ms`` tells what detect, crop and recognize took, and the total, loading and layout included.
         ``regions``: what ``detect`` gave for this picture, to part both steps. Raises ImageError."""
         clock = _Clock()
         picture = load_image(image)
         height, width = picture.shape[:2]
         words = self._read_picture(picture, regions, clock)
-        rotation = 0
+        pose = Pose()
         if self.orientation == "auto" and words:
-            rotation = self._set_upright(picture, words, clock)
-            if rotation:
-                words = self._read_picture(turn_picture(picture, rotation), None, clock)
+            pose = self._set_upright(picture, words, clock)
+            if pose:
+                words = self._read_picture(pose.set_upright(picture), None, clock)
         words = join_stacks([w for w in words if w.text and w.confidence >= self.min_confidence])
         if self._doubting and height > _SMALL:
             words = believable(words)
@@ -145,7 +145,7 @@ class OCR:
         place = {old: new for new, old in enumerate(order)}
 
         def back(quad: Quad) -> Quad:
-            return turn_quad_back(quad, (height, width), rotation)
+            return pose.back(quad, (height, width))
 
         return Reading(
             width=width,
@@ -155,7 +155,8 @@ class OCR:
                 replace(line, quad=back(line.quad), words=tuple(place[i] for i in line.words)) for line in lines
             ),
             ms=clock.ms(),
-            rotation=rotation,
+            rotation=pose.rotation,
+            mirrored=pose.mirrored,
         )
 
     def detect(self, image: ImageSource) -> tuple[Region, ...]:
@@ -215,36 +216,42 @@ class OCR:
         whole = self._read_whole(picture, words, clock)
         return words if whole is None else [whole]
 
-    def _set_upright(self, picture: Image, words: list[TextWord], clock: _Clock) -> int:
-        """By how many degrees clockwise a picture must be turned to stand upright, told from its ``words`` as they were
-        read. Where it stands upright, lines that do not are read anew in ``words``."""
+    def _set_upright(self, picture: Image, words: list[TextWord], clock: _Clock) -> Pose:
+        """How a picture is set upright, told from its ``words`` as they were read. Where it stands upright, lines that
+        do not are read anew in ``words``."""
         quads = [w.quad for w in words if w.quad is not None]
         few = [k for k in largest(quads, 2 * _ASKED) if _is_level(quads[k])][:_ASKED]
         upright = [words[k] for k in few]
         level = sum(_is_level(q) for q in quads) > 0.5 * len(quads)  # else most were tall, and read sideways at once
         if sureness(upright) >= SURE and level:
-            return 0
+            return Pose()
         turned = self._read_quads(picture, [quads[k] for k in few], 2, clock) if few else []
-        rotation, best = (180, turned) if overturns(turned, upright) else (0, upright)
-        if (sureness(best) < SURE or not level) and len(words) >= _PAGE:
-            sideways = [(d, w) for d, w in self._read_sideways(picture, clock) if overturns(w, best)]
-            rotation, best = max(sideways, key=lambda found: sureness(found[1]), default=(rotation, best))
-        if rotation == 0 and any(overturns([t], [u]) for t, u in zip(turned, upright, strict=True)):
+        pose, best = (Pose(180), turned) if overturns(turned, upright) else (Pose(), upright)
+        if len(words) >= _PAGE and (sureness(best) < SURE or not level):
+            side, sides = self._find_sideways(picture, clock)
+            both = (0, 2) if sides else ()
+            tried = [(Pose(90 + 90 * k), self._read_straight(side, sides, k, clock)) for k in both]
+            pose, best = _best([found for found in tried if overturns(found[1], best)], (pose, best))
+            if sureness(best) < DOUBT:
+                # Left and right are swapped before the turn here, after it in the crops: 90 and 270 change places.
+                tried = [(Pose(270 - 90 * k, True), self._read_straight(side, sides, k, clock, True)) for k in both]
+                here = [quads[k] for k in few]
+                for k in (0, 2) if here else ():
+                    tried.append((Pose(90 * k, True), self._read_straight(picture, here, k, clock, True)))
+                pose, best = _best([found for found in tried if mirrors(found[1], best)], (pose, best))
+        if not pose and any(overturns([t], [u]) for t, u in zip(turned, upright, strict=True)):
             self._read_upside_down(picture, words, clock)
-        return rotation
+        return pose
 
-    def _read_sideways(self, picture: Image, clock: _Clock) -> list[tuple[int, list[TextWord]]]:
-        """Some words of a picture as they read when it is turned by 90 and by 270 degrees."""
+    def _find_sideways(self, picture: Image, clock: _Clock) -> tuple[Image, list[Quad]]:
+        """A picture turned by 90 degrees, large enough to tell its direction, and some words in it."""
         longest = max(picture.shape[:2])
         if longest > _LOOK:
             picture = resize(picture, tuple(max(1, side * _LOOK // longest) for side in picture.shape[:2]))
         side = turn_picture(picture, 90)
         with clock.of("detect"):
             found = [r.quad for r in self._get_detector().detect(side)]
-        asked = [found[k] for k in largest(found, _ASKED)]
-        if not asked:
-            return []
-        return [(90, self._read_quads(side, asked, 0, clock)), (270, self._read_quads(side, asked, 2, clock))]
+        return side, [found[k] for k in largest(found, _ASKED)]
 
     def _read_upside_down(self, picture: Image, words: list[TextWord], clock: _Clock) -> None:
         """Reads long doubtful words the other way round, and keeps what is sure then."""
@@ -258,28 +265,33 @@ class OCR:
         words: list[TextWord] = []
         for start in range(0, len(regions), _BLOCK):
             quads = [r.quad for r in regions[start : start + _BLOCK]]
-            block = self._read_quads(picture, quads, 0, clock)
+            block = self._read_straight(picture, quads, 0, clock)
             tall = [k for k, quad in enumerate(quads) if is_tall(quad)]
             for turn in (1, 3) if tall else ():
                 other = self._read_quads(picture, [quads[k] for k in tall], turn, clock)
                 for k, word in zip(tall, other, strict=True):
                     if len(word.text) > 1 and word.confidence > block[k].confidence + _TURNED:
                         block[k] = word
-            self._read_leaning(picture, quads, block, clock)
             words.extend(block)
         return words
 
-    def _read_leaning(self, picture: Image, quads: Sequence[Quad], words: list[TextWord], clock: _Clock) -> None:
-        """Reads doubtful ``words`` of ``quads`` that climb or fall once more as if they stood on a facade, and keeps,
-        with its outline, what is surer then."""
+    def _read_straight(
+        self, picture: Image, quads: Sequence[Quad], turn: int, clock: _Clock, mirrored: bool = False
+    ) -> list[TextWord]:
+        """``_read_quads``, and doubtful words of lines that climb or fall once more as if they stood on a facade; what
+        is surer then is kept, with its outline."""
+        words = self._read_quads(picture, quads, turn, clock, mirrored)
         doubtful = [k for k, word in enumerate(words) if word.confidence < SURE]
         some, outlines = upright_sides([quads[k] for k in doubtful])
-        again = self._read_quads(picture, outlines, 0, clock) if some else []
+        again = self._read_quads(picture, outlines, turn, clock, mirrored) if some else []
         for k, word in zip((doubtful[n] for n in some), again, strict=True):
             if word.text and word.confidence > words[k].confidence + _LEANING:
                 words[k] = word
+        return words
 
-    def _read_quads(self, picture: Image, quads: Sequence[Quad], turn: int, clock: _Clock) -> list[TextWord]:
+    def _read_quads(
+        self, picture: Image, quads: Sequence[Quad], turn: int, clock: _Clock, mirrored: bool = False
+    ) -> list[TextWord]:
         with clock.of("crop"):
             # Recognizers may want different margins; as a rule they want the same.
             sets: dict[tuple[int, float], list[Image]] = {}
@@ -287,7 +299,7 @@ class OCR:
             for height, margin in wants:
                 if (height, margin) not in sets:
                     found = crop_quads(picture, cut_overlaps(quads), height=height, margin=margin, turn=turn)
-                    sets[height, margin] = [crop.image for crop in found]
+                    sets[height, margin] = [_flipped(crop.image) if mirrored else crop.image for crop in found]
         with clock.of("recognize"):
             words = self._choose([sets[want] for want in wants])
         return [replace(w, quad=_turned(q, turn)) for w, q in zip(words, quads, strict=True)]
@@ -400,6 +412,17 @@ def _processors() -> int:
 
 def _has_hangul(text: str) -> bool:
     return any("가" <= c <= "힣" or "ㄱ" <= c <= "ㆎ" for c in text)
+
+
+def _flipped(crop: Image) -> Image:
+    return np.ascontiguousarray(crop[:, ::-1])
+
+
+def _best(
+    found: Sequence[tuple[Pose, list[TextWord]]], default: tuple[Pose, list[TextWord]]
+) -> tuple[Pose, list[TextWord]]:
+    """The pose whose words are read most surely."""
+    return max(found, key=lambda each: sureness(each[1]), default=default)
 
 
 def _quads(words: Sequence[TextWord], some: Sequence[int]) -> list[Quad]:

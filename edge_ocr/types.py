@@ -140,8 +140,8 @@ class TextLine:
 @dataclass(frozen=True)
 class Reading:
     """Everything read from one image of ``width`` × ``height`` pixels: words, lines in reading order, the
-    milliseconds spent in ``detect``, ``crop``, ``recognize`` and in ``total``, and the ``rotation``, clockwise degrees
-    (0, 90, 180, 270) that turn the image upright."""
+    milliseconds spent in ``detect``, ``crop``, ``recognize`` and in ``total``, and what sets the image upright: the
+    ``rotation`` in clockwise degrees (0, 90, 180, 270), after left and right were swapped where it is ``mirrored``."""
 
     width: int
     height: int
@@ -149,6 +149,7 @@ class Reading:
     lines: tuple[TextLine, ...] = ()
     ms: dict[str, float] = field(default_factory=dict)
     rotation: int = 0
+    mirrored: bool = False
 
     @property
     def text(self) -> str:
@@ -156,14 +157,18 @@ class Reading:
         return "\n".join(line.text for line in self.lines)
 
     def to_dict(self) -> dict[str, Any]:
-        data = {
+        data: dict[str, Any] = {
             "width": self.width,
             "height": self.height,
             "words": [w.to_dict() for w in self.words],
             "lines": [x.to_dict() for x in self.lines],
             "ms": {k: round(float(v), 2) for k, v in self.ms.items()},
         }
-        return {**data, "rotation": self.rotation} if self.rotation else data
+        if self.rotation:
+            data["rotation"] = self.rotation
+        if self.mirrored:
+            data["mirrored"] = True
+        return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Reading:
@@ -174,4 +179,5 @@ class Reading:
             lines=tuple(TextLine.from_dict(x) for x in data["lines"]),
             ms={str(k): float(v) for k, v in data.get("ms", {}).items()},
             rotation=int(data.get("rotation", 0)),
+            mirrored=bool(data.get("mirrored", False)),
         )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge_ocr import geometry as g
-from edge_ocr.orient import largest, overturns, sureness, turn_picture, turn_quad_back
+from edge_ocr.orient import Pose, largest, mirrors, overturns, sureness, turn_picture
 from edge_ocr.types import TextWord
 
 
@@ -16,18 +16,28 @@ def words(*given: tuple[str, float]) -> list[TextWord]:
     return [TextWord(text, confidence) for text, confidence in given]
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
-def test_quads_find_back_to_the_picture_that_was_turned(degrees):
+def test_quads_find_back_to_the_picture_as_it_was(degrees, mirrored):
     picture = np.zeros((60, 100, 3), np.uint8)
-    picture[10:20, 30:70] = 255
-    turned = turn_picture(picture, degrees)
-    assert turned.shape[:2] == ((60, 100) if degrees % 180 == 0 else (100, 60))
-    y, x = np.nonzero(turned[..., 0])
+    picture[10:20, 20:70] = 255
+    pose = Pose(degrees, mirrored)
+    upright = pose.set_upright(picture)
+    assert upright.shape[:2] == ((60, 100) if degrees % 180 == 0 else (100, 60))
+    assert bool(pose) == (degrees != 0 or mirrored)
+    y, x = np.nonzero(upright[..., 0])
     box = rectangle(x.min(), y.min(), x.max() + 1 - x.min(), y.max() + 1 - y.min())
-    back = np.array(turn_quad_back(tuple(map(tuple, box.tolist())), (60, 100), degrees))
-    assert sorted(map(tuple, back.tolist())) == [(30, 10), (30, 20), (70, 10), (70, 20)]
-    # Text that runs to the right on the turned picture ran against the turn on the picture.
-    assert np.degrees(g.reading_angles(back)) % 360 == pytest.approx(-degrees % 360)
+    back = np.array(pose.back(tuple(map(tuple, box.tolist())), (60, 100)))
+    assert sorted(map(tuple, back.tolist())) == [(20, 10), (20, 20), (70, 10), (70, 20)]
+    # Text that runs to the right on the turned picture ran against the turn on the picture, to the left if mirrored.
+    along = 180 + degrees if mirrored else -degrees
+    assert np.degrees(np.arctan2(*(back[1] - back[0])[::-1])) % 360 == pytest.approx(along % 360)
+
+
+def test_a_picture_is_mirrored_before_it_is_turned():
+    picture = np.zeros((2, 3, 3), np.uint8)
+    picture[0, 0] = 9  # mirrored it stands at the top right, turned at the bottom right
+    assert Pose(90, True).set_upright(picture)[-1, -1, 0] == 9
 
 
 def test_a_clockwise_turn_is_clockwise():
@@ -69,3 +79,15 @@ def test_long_words_weigh_more():
 )
 def test_what_shows_that_a_picture_stands_the_other_way(turned, upright, over):
     assert overturns(words(*turned), words(*upright)) is over
+
+
+@pytest.mark.parametrize(
+    ("mirrored", "best", "so"),
+    [
+        ([("주민등록증", 0.95)], [("증롤등민주", 0.4)], True),
+        ([("주민등록증", 0.65)], [("증롤등민주", 0.3)], False),  # enough for a turn, not for a mirror
+        ([("AUTOMAT", 0.8)], [("TAMOTUA", 0.65)], False),  # letters that are alike on both sides
+    ],
+)
+def test_what_shows_that_a_picture_is_mirrored(mirrored, best, so):
+    assert mirrors(words(*mirrored), words(*best)) is so

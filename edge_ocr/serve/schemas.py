@@ -53,6 +53,7 @@ class ReadAnswer(_Strict):
     words: list[Word] = Field(description="in reading order")
     lines: list[Line]
     rotation: int = Field(0, description="clockwise degrees that turn the picture upright; quads are of it as it is")
+    mirrored: bool = Field(False, description="left and right have to be swapped before it is turned")
     ms: dict[str, float] = Field(description="milliseconds of detect, crop, recognize and total, queues left out")
     masks: list[Mask] | None = Field(None, description="with mask=true: what was masked, and where")
 
