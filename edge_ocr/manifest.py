@@ -162,7 +162,8 @@ class QualityLimits:
 class RecognizeInput:
     """The recognizer's input: uint8 ``[N, height, W]`` grey, W one of ``buckets``; crops are scaled to ``height``,
     and filled with ``padding`` on the right. ``margin`` is how far a crop reaches beyond its quad, in parts of the
-    quad's height. A batch holds at most ``max_batch`` crops."""
+    quad's height. A batch holds at most ``max_batch`` crops. A line that comes out narrower than ``min_width``, where
+    there is one, is stretched to it: short wide plates with narrow letters leave CTC too few steps."""
 
     name: str
     dtype: Literal["uint8"]
@@ -175,6 +176,7 @@ class RecognizeInput:
     resize: Literal["area-down-linear-up"]
     padding: int = _limits(0, 255)
     margin: float = _limits(0, 1)
+    min_width: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -549,6 +551,9 @@ def _check_recognize(manifest: RecognizeManifest, where: str) -> None:
     for i, width in enumerate(buckets):
         if width % output.stride:
             _fail(where, f"input.buckets[{i}]", f"{width} is not a multiple of the output's stride, {output.stride}")
+    least = manifest.input.min_width
+    if least is not None and not 1 <= least <= buckets[-1]:
+        _fail(where, "input.min_width", f"expected a width up to the largest bucket, {buckets[-1]}, found {least}")
     if not manifest.languages:
         _fail(where, "languages", "a recognizer names at least one language")
     if len(set(charset)) != len(charset):

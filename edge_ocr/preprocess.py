@@ -86,15 +86,16 @@ def letterbox(
     return Letterbox(canvas, (wide / w, high / h), (float(left), float(top)))
 
 
-def crop_to_line(crop: Image, *, height: int, max_width: int | None = None) -> Image:
+def crop_to_line(crop: Image, *, height: int, max_width: int | None = None, min_width: int | None = None) -> Image:
     """An upright crop, RGB ``[h, w, 3]`` or grey ``[h, w]``, to a recognizer's grey line ``[height, w']``.
 
-    The aspect is kept; a line wider than ``max_width`` is squeezed to it. ``w'`` is at least 1.
+    The aspect is kept; a line wider than ``max_width`` is squeezed to it, and one narrower than ``min_width`` is
+    stretched to that. ``w'`` is at least 1.
     """
     h, w = crop.shape[:2]
     if h < 1 or w < 1:
         raise ValueError(f"a crop of {h} × {w} pixels holds nothing to read")
-    wide = max(int(w * height / h + 0.5), 1)
+    wide = max(int(w * height / h + 0.5), min_width or 1, 1)
     if max_width is not None:
         wide = min(wide, max_width)
     return resize(grey(crop), (height, wide))

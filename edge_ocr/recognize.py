@@ -114,7 +114,7 @@ class Recognizer:
     def _windows(self, index: int, crop: Image) -> list[_Window]:
         given, stride = self.manifest.input, self.manifest.output.stride
         widest = self._buckets[-1]
-        line = crop_to_line(crop, height=given.height, max_width=widest * _MOST_WINDOWS)
+        line = crop_to_line(crop, height=given.height, max_width=widest * _MOST_WINDOWS, min_width=given.min_width)
         width = line.shape[1]
         if width <= widest:
             return [_Window(index, line, (0, -(-width // stride)))]

@@ -18,6 +18,7 @@ from typing import Any
 from edge_ocr import manifest as m
 from edge_ocr.errors import EdgeOcrError
 from export.checkpoint import Trained
+from training.synth.plate import ROW_WIDTH
 
 __all__ = ["describe", "existing"]
 
@@ -85,6 +86,10 @@ RECOGNIZE: dict[str, Any] = {
 }
 
 
+# What the drawing of training lines stretches them to, by model.
+_MIN_WIDTHS = {"plate-kr": ROW_WIDTH}
+
+
 def existing(*folders: Path) -> m.Manifest | None:
     """The manifest of the first folder that has one."""
     for folder in folders:
@@ -131,7 +136,7 @@ def describe(
     else:
         config = trained.net.config
         parts = dict(zip(("symbols", "initial", "medial", "final"), trained.outputs, strict=False))
-        values["input"] = replace(values["input"], height=config.height)
+        values["input"] = replace(values["input"], height=config.height, min_width=_MIN_WIDTHS.get(name))
         values["confidence"] = replace(values["confidence"], temperature=temperature)
         output = m.RecognizeOutput(head=config.head, stride=4, **parts)  # type: ignore[arg-type]
         manifest = m.RecognizeManifest(**common, **values, output=output, charset=config.charset, blank=0)

@@ -13,6 +13,7 @@ from edge_ocr.errors import ImageError, InputError, ModelNotFound
 from edge_ocr.scanners.lines import Line
 from edge_ocr.scanners.plate import (
     DISTRICTS,
+    DISTRICTS_OF,
     REGIONS,
     Scanner,
     _Candidate,
@@ -94,9 +95,12 @@ def test_every_region_and_district() -> None:
     assert len(set(DISTRICTS)) == len(DISTRICTS)
     for region in REGIONS:
         assert parse(f"{region}12바3456") is not None and grammar().matches(f"{region}12바3456")
-    for district in DISTRICTS:
-        found = parse(f"경기{district}가1234")
-        assert found is not None and found.district == district
+    for region, names in DISTRICTS_OF.items():
+        for district in names:
+            found = parse(f"{region}{district}가1234")
+            assert found is not None and found.district == district
+    assert {d for names in DISTRICTS_OF.values() for d in names} == set(DISTRICTS)
+    assert parse("서울수원가1234") is None  # a city of another province
 
 
 def test_lines_side_by_side() -> None:

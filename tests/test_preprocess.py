@@ -88,3 +88,12 @@ def test_crop_to_line(shape, width):
 def test_crop_to_line_refuses_nothing():
     with pytest.raises(ValueError, match="nothing"):
         crop_to_line(np.zeros((0, 5, 3), np.uint8), height=32)
+
+
+def test_narrow_lines_are_stretched_to_the_least_width() -> None:
+    narrow, wide = np.arange(32 * 50, dtype=np.uint32).reshape(32, 50).astype(np.uint8), np.zeros((32, 200), np.uint8)
+    line = crop_to_line(narrow, height=32, min_width=160)
+    assert line.shape == (32, 160)
+    np.testing.assert_array_equal(crop_to_line(line, height=32, min_width=160), line)  # once is enough
+    assert crop_to_line(wide, height=32, min_width=160).shape == (32, 200)
+    assert crop_to_line(narrow, height=32).shape == (32, 50)

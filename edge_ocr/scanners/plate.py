@@ -28,6 +28,7 @@ from edge_ocr.image import load_image
 from edge_ocr.models import find_detector, find_recognizer
 from edge_ocr.preprocess import crop_to_line
 from edge_ocr.recognize import Recognizer, align
+from edge_ocr.scanners import korea
 from edge_ocr.scanners.lines import Line, chains, find_first, line_of, to_quad, widen
 from edge_ocr.scanners.strings import distance
 from edge_ocr.types import Quad, Region, TextCharacter
@@ -35,7 +36,9 @@ from edge_ocr.types import Quad, Region, TextCharacter
 if TYPE_CHECKING:
     from edge_ocr.image import ImageSource
 
-__all__ = ["DISTRICTS", "OFFICIAL", "REGIONS", "Plate", "PlateText", "Scanner", "as_row", "grammar", "parse"]
+__all__ = [
+    "DISTRICTS", "DISTRICTS_OF", "OFFICIAL", "REGIONS", "Plate", "PlateText", "Scanner", "as_row", "grammar", "parse",
+]  # fmt: skip
 
 Image = NDArray[np.uint8]
 # The recognizer made for this, else those that know the characters at least.
@@ -61,18 +64,29 @@ _DISTRICT_WORDS = (
     "하남 하동 함안 함양 함평 합천 해남 해운대 홍성 홍천 화성 화순 화천 횡성 "
 )
 DISTRICTS = tuple(_DISTRICT_WORDS.split())
+
+
+def _districts_of(region: str) -> tuple[str, ...]:
+    """Those of a region, by their short names: two syllables are never shortened (중구), longer ones lose the last."""
+    name = next(name for name, names in korea.PROVINCES.items() if region in names)
+    short = (d if len(d) == 2 else d[:-1] for d in korea.DISTRICTS[name] if " " not in d)
+    return tuple(dict.fromkeys(d for d in short if d in DISTRICTS))
+
+
+DISTRICTS_OF = {region: _districts_of(region) for region in REGIONS}
 _PRIVATE = "가나다라마거너더러머버서어저고노도로모보소오조구누두루무부수우주"
 _COMMERCIAL, _PARCEL, _RENTAL, _MILITARY = "바사아자", "배", "하허호", "육해공국합"
 _MOTORCYCLE = "가나다라마바사아자차카타파하"
 
 _REGION = "|".join(REGIONS)
+_REGION_AND_DISTRICT = "|".join(f"{r}(?:{'|'.join(names)})?" if names else r for r, names in DISTRICTS_OF.items())
 # Class numbers: 01..99, or 100..999; 00 and what begins with 0 of three digits are never given.
 _TWO, _THREE, _ONE = "(?:0[1-9]|[1-9][0-9])", "[1-9][0-9][0-9]", "[1-9]"
 _FORMS = {
     "national": f"(?:{_TWO}|{_THREE})[{_PRIVATE}{_RENTAL}{_MILITARY}{_PARCEL}][0-9]{{4}}",
     "regional": f"(?:{_REGION})(?:{_TWO}|{_ONE})[{_PRIVATE}{_RENTAL}{_COMMERCIAL}{_PARCEL}][0-9]{{4}}",
     "official": f"(?:{'|'.join(OFFICIAL)})[0-9]{{3}}-?[0-9]{{3}}",
-    "motorcycle": f"(?:{_REGION})(?:{'|'.join(DISTRICTS)})?[{_MOTORCYCLE}][0-9]{{4}}",
+    "motorcycle": f"(?:{_REGION_AND_DISTRICT})[{_MOTORCYCLE}][0-9]{{4}}",
 }
 _PARTS = re.compile(
     rf"(?:(?P<region>{_REGION})(?P<district>{'|'.join(DISTRICTS)})?)?(?P<number>[0-9]{{1,3}})?(?P<letter>[가-힣])(?P<serial>[0-9]{{4}})"

@@ -27,7 +27,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ocr.scanners.plate import DISTRICTS, OFFICIAL, REGIONS, as_row
+from edge_ocr.preprocess import crop_to_line
+from edge_ocr.scanners.plate import DISTRICTS, DISTRICTS_OF, OFFICIAL, REGIONS, as_row
 from training.synth import degrade
 from training.synth import plate_wear as wear
 from training.synth.fonts import Face, Faces
@@ -35,7 +36,7 @@ from training.synth.legible import legible
 from training.synth.line import Sample, draw_text
 from training.synth.plate_other import OtherText
 
-__all__ = ["KINDS", "SILENT", "PlateSynth"]
+__all__ = ["KINDS", "ROW_WIDTH", "SILENT", "PlateSynth"]
 
 Rng = np.random.Generator
 Mask = NDArray[np.uint8]
@@ -45,8 +46,11 @@ PRIVATE = "가나다라마거너더러머버서어저고노도로모보소오조
 COMMERCIAL = "바사아자배"
 RENTAL = "하허호"
 MILITARY = "육해공국합"
+ALIKE = "마머어허하버저거두루주부"  # what is taken for one another most
 MOTORCYCLE = "가나다라마바사아자차카타파하"
 SCALE = 1.6 / 3  # canvas pixels a millimetre: a third of the templates' size
+ROW_WIDTH = 160  # pixels: narrower rows are stretched to it, as model.json's ``min_width`` says
+FINE = 0.5  # what must be left of the strokes of the least legible character (``legible``)
 PAD = 26.0  # millimetres around the plate: its frame, and what it is mounted on
 
 
@@ -70,15 +74,15 @@ KINDS = {
     "ev8": Kind(0.03, "P1-4", 215, 20),
     "company8": Kind(0.03, "P1-4", 205, 20),
     "large7": Kind(0.08, "P2", 255, 8),
-    "large8": Kind(0.04, "", 250, 10, (440, 200)),
-    "short7": Kind(0.07, "", 250, 10, (335, 155)),
-    "short8": Kind(0.03, "", 250, 10, (335, 155)),
+    "large8": Kind(0.07, "", 250, 10, (440, 200)),
+    "short7": Kind(0.09, "", 250, 10, (335, 155)),
+    "short8": Kind(0.05, "", 250, 10, (335, 155)),
     "commercial1": Kind(0.09, "P4", 183, 4),
     "commercial2": Kind(0.08, "P3", 183, 4),
     "green5": Kind(0.09, "P5", 74, 255),
     "green6": Kind(0.08, "P6", 74, 255),
     "diplomatic": Kind(0.05, "", 45, 240, (520, 110)),
-    "motorcycle": Kind(0.09, "", 250, 50, (210, 115)),
+    "motorcycle": Kind(0.14, "", 250, 50, (210, 115)),
     "lettered": Kind(0.06, "", 235, 20, (520, 110)),
     "nothing": Kind(0.04, "", 200, 20),
     "other": Kind(0.08, "", 200, 20),
@@ -179,7 +183,8 @@ class PlateSynth:
     # -- what stands on a plate ------------------------------------------------------------------------------------
 
     def text(self, rng: Rng, kind: str) -> tuple[str, ...]:
-        """The lines of a plate of that kind: one or two, every class, letter and region alike often."""
+        """The lines of a plate of that kind: one or two, every class and region alike often, and letters, but for the
+        look-alikes, which come more often."""
 
         def pick(letters: str) -> str:
             return letters[int(rng.integers(len(letters)))]
@@ -191,6 +196,8 @@ class PlateSynth:
         u = rng.random()
         if u < 0.2:
             letters = RENTAL
+        elif u > 0.85:
+            letters = ALIKE
         elif u < 0.27 and kind in ("white7", "large7", "white8", "film8", "lettered"):
             letters = MILITARY
         if kind in ("white8", "film8", "ev8", "company8", "large8"):
@@ -208,7 +215,8 @@ class PlateSynth:
         if kind == "diplomatic":
             return (f"{OFFICIAL[int(rng.integers(len(OFFICIAL)))]}{int(rng.integers(0, 1000)):03d}-{serial[:3]}",)
         if kind == "motorcycle":
-            district = DISTRICTS[int(rng.integers(len(DISTRICTS)))] if rng.random() < 0.85 else ""
+            near = DISTRICTS_OF[region]
+            district = near[int(rng.integers(len(near)))] if near and rng.random() < 0.85 else ""
             return (region + district, pick(MOTORCYCLE) + serial)
         if kind == "lettered" and u > 0.7:
             return (region + two + pick(COMMERCIAL + PRIVATE) + serial,)
@@ -435,7 +443,13 @@ class PlateSynth:
                 glyph = self._face_glyph(symbol, face, round(unit * (0.42 if symbol == "1" else 0.76)), gh)
             else:
                 gh = round(h * float(0.84 if digits else 0.92))
-                glyph = self._face_glyph(symbol, face, round(min(cell, unit * 1.3) * 0.84), gh)
+                gw = round(min(cell, unit * 1.3) * 0.84)
+                official = self.art[digits].glyphs.get(symbol) if digits and face % 4 else None
+                if official is not None:  # as on most real ones: there is one design of letters for all kinds
+                    cell_size = (max(gw, 2), max(gh, 2))
+                    glyph = _Glyph(cv2.resize(official.mask, cell_size, interpolation=cv2.INTER_AREA), 0, 0)
+                else:
+                    glyph = self._face_glyph(symbol, face, gw, gh)
                 glyph = _Glyph(glyph.mask, 0, round((h - gh) / 2))
             gx = round(left + (min(cell, unit * 1.45) - glyph.mask.shape[1]) / 2)
             inks.append(_stamp(alpha, glyph, gx, round(y)))
@@ -532,9 +546,9 @@ class PlateSynth:
         for quad, margin, line in zip(quads, margins, lines, strict=True):
             points, margin = shot.where(quad), np.clip(margin, -0.06, 0.5)
             cuts.append(_cut(shot.image, points, margin))
-            if not legible(cuts[-1], _cut(shot.seen, points, margin), len(line)):
+            if not legible(cuts[-1], _cut(shot.seen, points, margin), len(line), fine=FINE):
                 return None
-        return as_row(cuts, height=32, max_width=320)
+        return _row(cuts)
 
     def picture(self, rng: Rng, kind: str) -> tuple[NDArray[np.uint8], list[NDArray[np.float32]], str]:
         """A plate and what is around it, not cut out: uint8 ``[h, w]``, the quad of each line's ink, and the text."""
@@ -547,7 +561,7 @@ class PlateSynth:
             quads = [shot.where(_rect(b)) for b in boxes]
             none = np.zeros(4)
             pairs = [(_cut(shot.image, q, none), _cut(shot.seen, q, none)) for q in quads]
-            if all(legible(*pair, len(line)) for pair, line in zip(pairs, lines, strict=True)):
+            if all(legible(*pair, len(line), fine=FINE) for pair, line in zip(pairs, lines, strict=True)):
                 return shot.image, quads, "".join(lines)
 
     def _shoot(
@@ -563,7 +577,7 @@ class PlateSynth:
         usual = 28 if len(boxes) == 2 else 23
         native = float(np.clip(np.exp(rng.normal(np.log(usual), 0.45)), 10 if hard > 0.5 else 14, 56))
         if rng.random() < 0.08 * hard:
-            native = float(rng.uniform(7.5, 11))
+            native = float(rng.uniform(8.5, 12))
         scale = native / main
         # What the lens and the hand do spares small letters no more than large ones.
         smallest = native * (min(b[3] for b in boxes) / main if name != "commercial1" else 0.6)
@@ -571,13 +585,15 @@ class PlateSynth:
         squeeze = (
             float(np.clip(rng.normal(0.97, 0.07), 0.75, 1.2)) if rng.random() < 0.7 else float(rng.uniform(0.55, 1.25))
         )
-        if narrowest * scale * squeeze < _NARROWEST:
+        if narrowest * scale * squeeze < _NARROWEST or smallest < _LOWEST:
             return None
         # How the crop was found: along the lines' own quads, by a box around them, or by the plate's outline.
         u = rng.random()
         how = "lines" if u < 0.6 else "box" if u < 0.78 else "plate"
-        tilt = rng.normal(0, {"lines": 0.022, "box": 0.06, "plate": 0.05}[how])
-        shear = rng.normal(0, {"lines": 0.06, "box": 0.12, "plate": 0.08}[how])
+        tilt = rng.normal(0, {"lines": 0.03, "box": 0.08, "plate": 0.06}[how])
+        # The uprights of a plate that hangs aslant, or is seen from a side, often stay upright when its line is
+        # levelled.
+        shear = rng.normal(0, {"lines": 0.10, "box": 0.13, "plate": 0.10}[how])
         x = (plate[:, 0] - cw / 2) * scale * squeeze
         y = (plate[:, 1] - ch / 2) * scale
         target = np.stack([x + shear * y, y + np.tan(tilt) * x], 1)
@@ -641,7 +657,7 @@ class PlateSynth:
             native = float(np.clip(np.exp(rng.normal(np.log(23), 0.45)), 9, 40))
             small = (max(8, round(line.shape[1] * native / line.shape[0])), round(native))
             lines.append(self._camera(rng, cv2.resize(line, small, interpolation=cv2.INTER_AREA), native))
-        return as_row(lines, height=32, max_width=320)
+        return _row(lines)
 
     def _nothing(self, rng: Rng) -> NDArray[np.uint8]:
         """A crop without a plate: bits of the road, grilles, plain grounds."""
@@ -662,10 +678,16 @@ class PlateSynth:
                     int(rng.integers(256)),
                     int(rng.integers(1, 5)),
                 )
-        return as_row([degrade.camera(rng, patch, strength=self.difficulty)], height=32, max_width=320)
+        return _row([degrade.camera(rng, patch, strength=self.difficulty)])
 
 
+_LOWEST = 9.0  # pixels that a line of it must be high, for its Hangul to be told apart by anybody
 _NARROWEST = 4.5  # pixels of the picture from one character to the next
+
+
+def _row(lines: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Lines as the scanner and its recognizer lay them out."""
+    return crop_to_line(as_row(lines, height=32, max_width=320), height=32, min_width=ROW_WIDTH)
 
 
 def _plain_faces(faces: Faces) -> list[Face]:
