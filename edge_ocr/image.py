@@ -37,6 +37,10 @@ __all__ = ["MAX_PIXELS", "image_size", "load_image", "opencv"]
 
 MAX_PIXELS = 200_000_000
 _MAX_FILE_BYTES = 1 << 30
+_MAX_SEGMENTS = 10_000  # of a file that are looked through for its size and orientation; cameras write dozens
+_MAX_SCANS = 100
+_TILE_PIXELS = 1 << 22
+_TIFF_SIZES = (256, 257, 322, 323)  # tags: width and height of the picture, and of its tiles
 _STRIP_PIXELS = 1 << 20  # conversions go strip by strip, so that their temporaries stay small
 _EXIF_ORIENTATION = 0x0112
 _FORMATS = "JPEG, PNG, WebP, BMP, TIFF and PNM are read; convert other formats, HEIC among them, to one of these"
@@ -104,8 +108,7 @@ def _read_header(content: bytes, what: str) -> tuple[str, int, int, int]:
 def _decode(content: bytes, what: str) -> NDArray[np.uint8]:
     kind, width, height, orientation = _read_header(content, what)
     _check_size(height, width, what)
-    if _cut_off(content, kind):
-        raise ImageError(f"{what}: the {kind} file is cut off; copy or export it again")
+    _check_whole(content, kind, what)
     cv2 = opencv()
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -258,10 +261,12 @@ def _header(content: bytes) -> tuple[str, int, int, int]:
         return "BMP", abs(width), abs(height), 1  # a negative height means top-down rows
     if content[:4] in (b"II*\0", b"MM\0*"):
         tags = _tiff_tags(content)
+        if tags[322] * tags[323] > max(tags[256] * tags[257], _TILE_PIXELS):
+            raise ValueError("tiles that are larger than the picture")  # whole ones are decoded
         return "TIFF", tags[256], tags[257], 1  # OpenCV's TIFF decoder turns it itself
     if re.match(rb"P[1-6]\s", content):
-        # whitespace and comments may stand between the numbers
-        match = re.match(rb"P[1-6](?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s", content[:4096])
+        # whitespace and comments may stand between the numbers, as OpenCV takes them
+        match = re.match(rb"P[1-6](?:\s|#[^\n\r]*[\n\r])+(\d+)\s(?:\s|#[^\n\r]*[\n\r])*(\d+)\s", content[:4096])
         if match is None:
             raise ValueError("PNM header")
         return "PNM", int(match[1]), int(match[2]), 1
@@ -269,23 +274,29 @@ def _header(content: bytes) -> tuple[str, int, int, int]:
 
 
 def _jpeg_header(content: bytes) -> tuple[str, int, int, int]:
-    position, orientation = 2, 1
-    while True:
-        while content[position] != 0xFF:  # padding that some cameras write between segments
-            position += 1
-        while content[position] == 0xFF:
-            position += 1
+    """Goes the decoder's way from marker to marker: a file must not show one size here and another one there."""
+    position, orientation = 2, None
+    # some cameras write padding between segments; FF 00 is no marker
+    mark = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
+    for _ in range(_MAX_SEGMENTS):
+        match = mark.search(content, position)
+        if match is None:
+            break
+        position = match.start() + 1
         marker = content[position]
+        if marker == 0x01 or 0xD0 <= marker <= 0xD7:  # these stand alone
+            continue
         (length,) = struct.unpack_from(">H", content, position + 1)
         body = position + 3
-        if marker == 0xE1 and content[body : body + 6] == b"Exif\0\0":
+        if orientation is None and marker == 0xE1 and content[body : body + 6] == b"Exif\0\0":
             orientation = _tiff_orientation(content[body + 6 : position + 1 + length])
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # start of frame
             height, width = struct.unpack_from(">HH", content, body + 1)
-            return "JPEG", width, height, orientation
-        if marker in (0xD9, 0xDA):
-            raise ValueError("JPEG without a frame")
+            return "JPEG", width, height, orientation or 1
+        if marker in (0xD8, 0xD9, 0xDA):
+            break
         position += 1 + length
+    raise ValueError("JPEG without a frame")
 
 
 def _webp_header(content: bytes) -> tuple[str, int, int, int]:
@@ -293,14 +304,16 @@ def _webp_header(content: bytes) -> tuple[str, int, int, int]:
     if chunk == b"VP8X":
         width = 1 + int.from_bytes(content[24:27], "little")
         height = 1 + int.from_bytes(content[27:30], "little")
-        position, orientation = 12, 1
-        while position + 8 <= len(content):
+        position, orientation = 12, None
+        for _ in range(_MAX_SEGMENTS):
+            if position + 8 > len(content):
+                break
             name, (size,) = content[position : position + 4], struct.unpack_from("<I", content, position + 4)
-            if name == b"EXIF":
+            if name == b"EXIF" and orientation is None:
                 body = content[position + 8 : position + 8 + size]
                 orientation = _tiff_orientation(body[6:] if body[:6] == b"Exif\0\0" else body)
             position += 8 + size + size % 2
-        return "WebP", width, height, orientation
+        return "WebP", width, height, orientation or 1
     if chunk == b"VP8L":
         (bits,) = struct.unpack_from("<I", content, 21)
         return "WebP", 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF), 1
@@ -317,10 +330,12 @@ def _tiff_tags(data: bytes) -> dict[int, int]:
         raise ValueError("byte order")
     (offset,) = struct.unpack_from(f"{order}I", data, 4)
     (count,) = struct.unpack_from(f"{order}H", data, offset)
-    tags = {256: 0, 257: 0}
+    tags = dict.fromkeys(_TIFF_SIZES, 0)
     for i in range(count):
         entry = offset + 2 + 12 * i
         tag, kind = struct.unpack_from(f"{order}HH", data, entry)
+        if tag in _TIFF_SIZES and (kind not in (3, 4) or tags[tag]):
+            raise ValueError("a size that decoders may read in two ways")
         if kind in (3, 4):
             (tags[tag],) = struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", data, entry + 8)
     return tags
@@ -335,26 +350,34 @@ def _tiff_orientation(data: bytes) -> int:
         return 1
 
 
-def _cut_off(content: bytes, kind: str) -> bool:
-    """Whether the end of the file is missing. OpenCV fills in grey where a JPEG breaks off, and says nothing."""
+def _check_whole(content: bytes, kind: str, what: str) -> None:
+    """Raises ImageError where the end of the file is missing: OpenCV fills in grey where a JPEG breaks off, and says
+    nothing. And for a JPEG whose scans, 64 bytes each, would keep the decoder busy for hours."""
+    whole = True
     if kind == "JPEG":
-        return not _jpeg_ends(content)
-    if kind == "PNG":
-        return content.rfind(b"IEND") < 0
-    if kind == "WebP":
-        return len(content) < 8 + int(struct.unpack_from("<I", content, 4)[0])
-    return False
+        whole, scans = _jpeg_scans(content)
+        if scans > _MAX_SCANS:
+            raise ImageError(f"{what}: a JPEG of {scans} scans; export it again as an ordinary one")
+    elif kind == "PNG":
+        whole = content.rfind(b"IEND") >= 0
+    elif kind == "WebP":
+        whole = len(content) >= 8 + int(struct.unpack_from("<I", content, 4)[0])
+    if not whole:
+        raise ImageError(f"{what}: the {kind} file is cut off; copy or export it again")
 
 
-def _jpeg_ends(content: bytes) -> bool:
-    """Whether a JPEG's own end mark is there: those of embedded previews, inside segments, do not count."""
-    position = 2
-    # within entropy-coded data, FF 00 is a plain FF and FF D0..D7 are restart marks
-    mark = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
+def _jpeg_scans(content: bytes) -> tuple[bool, int]:
+    """Whether a JPEG's own end mark is there (those of embedded previews, inside segments, do not count), and how many
+    scans come before it, of which a progressive one has a dozen."""
+    position, scans = 2, 0
+    # Within entropy-coded data, FF 00 is a plain FF and FF D0..D7 are restart marks. Of several FF the last one counts;
+    # a pattern that takes them all takes time by their square.
+    mark = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
     while match := mark.search(content, position):
         if match[1] == b"\xd9":
-            return True
+            return True, scans
         if match.end() + 2 > len(content):
-            return False
+            break
+        scans += match[1] == b"\xda"
         position = match.end() + int.from_bytes(content[match.end() : match.end() + 2], "big")
-    return False
+    return False, scans

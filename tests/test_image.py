@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 import PIL.Image
 import pytest
@@ -224,6 +225,71 @@ def test_a_thumbnail_does_not_hide_a_cut_off_jpeg() -> None:
     assert load_image(whole + b"notes after the end").shape == (64, 64, 3)
     with pytest.raises(ImageError, match="cut off"):
         load_image(whole[:-100])
+
+
+def lying_jpeg(between: bytes) -> bytes:
+    """A JPEG that shows 64×64 to who takes two bytes after ``between`` for a length, and 512×512 to decoders."""
+    large, small = encode(np.tile(NOISE, (8, 8, 1)), "JPEG"), encode(NOISE, "JPEG")
+    start, end = (large.index(mark) for mark in (b"\xff\xc0", b"\xff\xc4"))
+    real, fake = large[start:end], small[small.index(b"\xff\xc0") :][:17]
+    hidden = b"\xff\xe0" + struct.pack(">H", 2 + len(fake)) + fake
+    return large[:start] + between + struct.pack(">H", 2 + len(real) + 4) + real + hidden + large[end:]
+
+
+def lying_tiff(tag: int, kind: int) -> bytes:
+    """A TIFF whose directory has ``tag`` once more, with another value."""
+    plain = encode(NOISE, "TIFF")
+    (at,) = struct.unpack_from("<I", plain, 4)
+    (count,) = struct.unpack_from("<H", plain, at)
+    entries = plain[at + 2 : at + 2 + 12 * count] + struct.pack("<HHII", tag, kind, 1, 9)
+    return plain[:4] + struct.pack("<I", len(plain)) + plain[8:] + struct.pack("<H", count + 1) + entries + bytes(4)
+
+
+LYING = {
+    "JPEG, TEM": lying_jpeg(b"\xff\x01"),
+    "JPEG, RST": lying_jpeg(b"\xff\xd3"),
+    "JPEG, FF 00": lying_jpeg(b"\xff\0"),
+    "PNM, comment to a CR": b"P5\n#\r90 60 255\n#\n9 9 255\n" + bytes(90 * 60),
+    "PNM, comment after a number": b"P5\n90#60 255 \n9 255\n" + bytes(90 * 60),
+    "TIFF, two widths": lying_tiff(256, 3),
+    "TIFF, a width in bytes": lying_tiff(256, 1),
+    "TIFF, two heights": lying_tiff(257, 4),
+}
+
+
+@pytest.mark.parametrize("name", LYING)
+def test_no_file_shows_one_size_and_decodes_to_another(name: str) -> None:
+    # what is limited is the size that the header tells
+    try:
+        told = image_size(LYING[name])
+    except ImageError:
+        return
+    image = cv2.imdecode(np.frombuffer(LYING[name], np.uint8), cv2.IMREAD_UNCHANGED)
+    assert image is None or image.shape[:2] == told
+
+
+def test_huge_tiles_of_a_small_tiff_are_refused() -> None:
+    plain = encode(NOISE, "TIFF")
+    (at,) = struct.unpack_from("<I", plain, 4)
+    entries = struct.pack("<HHII", 256, 3, 1, 64) + struct.pack("<HHII", 257, 3, 1, 64)
+    entries += struct.pack("<HHII", 322, 4, 1, 30_000) + struct.pack("<HHII", 323, 4, 1, 30_000)
+    with pytest.raises(ImageError, match="header"):
+        image_size(plain[:at] + struct.pack("<H", 4) + entries + bytes(4))
+
+
+def test_jpegs_made_to_take_for_ever_do_not() -> None:
+    content = encode(NOISE, "JPEG", progressive=True)
+    last = content[content.rindex(b"\xff\xda") : -2]
+    assert load_image(content[:-2] + 5 * last + content[-2:]).shape == (64, 64, 3)
+    with pytest.raises(ImageError, match="scans"):
+        load_image(content[:-2] + 200 * last + content[-2:])
+    # by the square of their number, these would take days
+    with pytest.raises(ImageError, match="cut off"):
+        load_image(content[:-2] + b"\xff" * 3_000_000 + bytes(2))
+    with pytest.raises(ImageError, match="header"):
+        image_size(content[:2] + b"\xff\xe0\0\2" * 20_000 + content[2:])
+    frame = content.index(b"\xff\xc2")
+    assert image_size(content[:frame] + bytes(3_000_000) + b"\xff" * 1_000_000 + content[frame:]) == (64, 64)
 
 
 def test_a_broken_exif_block_is_no_reason_to_refuse() -> None:
