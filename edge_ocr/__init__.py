@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edge_ocr.capture import Capture, window_problem
-    from edge_ocr.constrain import Pattern
     from edge_ocr.errors import (
         CaptureError,
         EdgeOcrError,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from edge_ocr.image import load_image
     from edge_ocr.manifest import Manifest, load_manifest
     from edge_ocr.models import list_models
+    from edge_ocr.pattern import Pattern
     from edge_ocr.quality import Hint, Quality
     from edge_ocr.reader import OCR
     from edge_ocr.scanners.live import scan_reader
@@ -85,7 +85,7 @@ _HOME = {
     "Seen": "stream",
     "Stream": "stream",
     "Track": "stream",
-    "Pattern": "constrain",
+    "Pattern": "pattern",
     "list_models": "models",
     "load_image": "image",
     "load_manifest": "manifest",

@@ -1,8 +1,7 @@
 """Reading what a pattern allows: an automaton over the columns of a CTC network's output.
 
-A pattern is a regular expression (a subset, see ``Pattern``) or a list of words. It becomes a Glushkov automaton
-(Glushkov 1961), in which every state stands for one place in the pattern and is entered by the characters of that
-place alone, so that its product with the CTC lattice stays small: a state is a place and the character written there.
+A ``Pattern``'s automaton is entered in each of its states by the characters of one place alone, so that its product
+with the CTC lattice stays small: a state is a place and the character written there.
 Over that product ``best_path`` is an exact Viterbi search. ``search`` adds a prefix beam search (Graves 2006, Hannun
 2014) whose prefixes carry the set of places that they may have reached, and ranks what both find by the exact sum over
 all alignments.
@@ -10,422 +9,32 @@ all alignments.
 Characters of a factorised head are not enumerated: of a class that holds more syllables than ``WIDE`` only those enter
 that are among the best few of some column, which are found head by head.
 
-Patterns come from callers' users too, so everything about them is bounded: length, depth, places, transitions, and the
-size of the product with a picture's columns. What is over a bound is an InputError that says so; nothing is cut short
-silently.
+The size of the product with a picture's columns is bounded, as the pattern itself is: what is over a bound is an
+InputError that says so; nothing is cut short silently.
 """
 
 from __future__ import annotations
 
-import bisect
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr.ctc import BLANK, FINALS, MEDIALS, LogProbs
 from edge_ocr.errors import InputError
+from edge_ocr.pattern import HANGUL, MAX_FOLLOW, Pattern, Ranges, holds, syllables
 
 __all__ = ["Pattern", "best_path", "search", "text_log_prob"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-_Ranges = tuple[tuple[int, int], ...]  # code points, both ends included; sorted and disjoint
 
-MAX_LENGTH = 20_000  # characters of a pattern
-MAX_DEPTH = 60  # groups inside one another
-MAX_PLACES = 20_000  # places after repetitions are written out
-MAX_FOLLOW = 400_000  # pairs of places that may stand one after the other
 MAX_WORK = 40_000_000  # states times columns
 WIDE = 400  # more syllables than these in a class are not enumerated
 _FAINT = 14.0  # natural logarithms below its column's likeliest: the beam tries no such character
 _TOP = 8  # syllables that a column may bring in for such a class
-_LAST = 0x10FFFF
-_HANGUL = (0xAC00, 0xD7A3)
-
-
-# -- classes of characters -----------------------------------------------------------------------------------------
-
-
-def _ranges(pairs: Iterable[tuple[int, int]]) -> _Ranges:
-    out: list[tuple[int, int]] = []
-    for a, b in sorted(pairs):
-        if out and a <= out[-1][1] + 1:
-            out[-1] = (out[-1][0], max(out[-1][1], b))
-        else:
-            out.append((a, b))
-    return tuple(out)
-
-
-def _complement(ranges: _Ranges) -> _Ranges:
-    out, at = [], 0
-    for a, b in ranges:
-        if a > at:
-            out.append((at, a - 1))
-        at = b + 1
-    if at <= _LAST:
-        out.append((at, _LAST))
-    return tuple(out)
-
-
-def _holds(ranges: _Ranges, code: int) -> bool:
-    k = bisect.bisect_right(ranges, (code, _LAST)) - 1
-    return k >= 0 and ranges[k][0] <= code <= ranges[k][1]
-
-
-def _syllables(ranges: _Ranges) -> Ints:
-    """The code points of the Hangul syllables in a class, relative to the first one."""
-    parts = [
-        np.arange(max(a, _HANGUL[0]), min(b, _HANGUL[1]) + 1) - _HANGUL[0]
-        for a, b in ranges
-        if a <= _HANGUL[1] and b >= _HANGUL[0]
-    ]
-    return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
-
-
-_DIGITS: _Ranges = ((48, 57),)
-_WORD: _Ranges = _ranges([(48, 57), (65, 90), (95, 95), (97, 122), _HANGUL])
-_SPACE: _Ranges = _ranges([(9, 13), (32, 32)])
-_ESCAPES = {
-    "d": _DIGITS, "D": _complement(_DIGITS), "w": _WORD, "W": _complement(_WORD), "s": _SPACE, "S": _complement(_SPACE),
-}  # fmt: skip
-_CONTROLS = {"t": 9, "n": 10, "r": 13, "f": 12, "v": 11}
-
-
-# -- the pattern ---------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class _Part:
-    """A piece of the pattern: whether it may be empty, the places it may begin and end with."""
-
-    empty: bool
-    first: list[int]
-    last: list[int]
-
-
-class Pattern:
-    """What may be read, as a regular expression that the whole text has to match.
-
-    Understood are characters, ``.``, classes such as ``[가-힣0-9]`` and ``[^0-9]``, ``\\d \\w \\s`` and their opposites
-    (``\\w``: ASCII letters, digits, underscore and Hangul syllables), groups, ``|``, and the repetitions ``? * + {2}
-    {2,} {2,4}``; ``^`` and ``$`` may stand at the ends and say nothing. Look-around, back references and flags are not.
-
-    ``Pattern.words`` makes one of a list of words. Raises InputError for what is not understood, saying where, and for
-    what is too large.
-    """
-
-    def __init__(self, expression: str) -> None:
-        if not isinstance(expression, str):
-            raise InputError(f"pattern: expected a regular expression, found {type(expression).__name__}")
-        if len(expression) > MAX_LENGTH:
-            raise InputError(f"pattern: {len(expression)} characters; at most {MAX_LENGTH} are read")
-        self.expression = expression
-        self._classes: list[_Ranges] = []
-        self._follow: list[set[int]] = []
-        self._pairs = 0
-        part = _Parser(expression, self).parse()
-        self._finish(part)
-
-    @classmethod
-    def words(cls, words: Iterable[str]) -> Pattern:
-        """A pattern that allows exactly these words."""
-        if isinstance(words, str):
-            raise InputError("words: expected a list of words, found one string")
-        own = cls("")
-        own.expression = "words"
-        children: list[dict[str, int]] = [{}]  # of the root, then of each place
-        part = _Part(False, [], [])
-        last: set[int] = set()
-        for word in words:
-            if not isinstance(word, str):
-                raise InputError(f"words: expected strings, found {type(word).__name__}")
-            at = -1
-            for c in word:
-                step = children[at + 1].get(c)
-                if step is None:
-                    step = own._place(((ord(c), ord(c)),))
-                    children.append({})
-                    children[at + 1][c] = step
-                    if at >= 0:
-                        own._link([at], [step])
-                at = step
-            if at < 0:
-                part.empty = True
-            else:
-                last.add(at)
-        part.first, part.last = list(children[0].values()), sorted(last)
-        own._finish(part)
-        return own
-
-    def __repr__(self) -> str:
-        return f"Pattern({self.expression!r})"
-
-    def matches(self, text: str) -> bool:
-        """Whether the pattern allows the whole of ``text``."""
-        places = self.first
-        if not text:
-            return self.empty
-        for i, c in enumerate(text):
-            if i:
-                places = np.array(sorted({q for p in places for q in self.follow[p]}), np.int64)
-            places = np.array([p for p in places if _holds(self.classes[p], ord(c))], np.int64)
-        return any(self.final[p] for p in places)
-
-    # -- building --------------------------------------------------------------------------------------------------
-
-    def _place(self, ranges: _Ranges) -> int:
-        if len(self._classes) >= MAX_PLACES:
-            raise InputError(
-                f"pattern: more than {MAX_PLACES} places once its repetitions are written out; "
-                f"shorten {self.expression[:60]!r}"
-            )
-        self._classes.append(ranges)
-        self._follow.append(set())
-        return len(self._classes) - 1
-
-    def _link(self, before: list[int], after: list[int]) -> None:
-        if len(before) * len(after) > MAX_FOLLOW:
-            self._too_dense()
-        for p in before:
-            own = self._follow[p]
-            size = len(own)
-            own.update(after)
-            self._pairs += len(own) - size
-        if self._pairs > MAX_FOLLOW:
-            self._too_dense()
-
-    def _too_dense(self) -> NoReturn:
-        raise InputError(
-            f"pattern: more than {MAX_FOLLOW} ways from one of its places to the next; "
-            f"{self.expression[:60]!r} repeats too much that may be left out"
-        )
-
-    def _finish(self, part: _Part) -> None:
-        n = len(self._classes)
-        self.classes: list[_Ranges] = self._classes
-        self.follow: list[list[int]] = [sorted(x) for x in self._follow]
-        self.empty = part.empty
-        self.first: Ints = np.array(sorted(set(part.first)), np.int64)
-        self.final: NDArray[np.bool_] = np.zeros(n, bool)
-        self.final[part.last] = True
-        # How many characters must still come after a place, at the least.
-        need = np.where(self.final, 0, n + 1)
-        before: list[list[int]] = [[] for _ in range(n)]
-        for p, after in enumerate(self.follow):
-            for q in after:
-                before[q].append(p)
-        wave = [int(p) for p in np.flatnonzero(self.final)]
-        while wave:
-            reached = {p for q in wave for p in before[q] if need[p] > need[q] + 1}
-            step = int(need[wave[0]]) + 1
-            need[list(reached)] = step
-            wave = list(reached)
-        self.need: Ints = need.astype(np.int64)
-        self._distinct: dict[_Ranges, int] = {}
-        self.kind: Ints = np.array([self._distinct.setdefault(c, len(self._distinct)) for c in self.classes], np.int64)
-        sources = [np.full(len(a), p, np.int64) for p, a in enumerate(self.follow)]
-        self._from: Ints = np.concatenate(sources) if sources else np.zeros(0, np.int64)
-        self._to: Ints = np.array([q for a in self.follow for q in a], np.int64)
-
-
-class _Parser:
-    """Recursive descent; builds the automaton of ``owner`` as it goes. A repetition reads its part of the
-    expression again for every copy, so that each has places of its own."""
-
-    def __init__(self, text: str, owner: Pattern) -> None:
-        self.text, self.owner, self.at, self.depth = text, owner, 0, 0
-        self.steps = 0
-
-    def parse(self) -> _Part:
-        part = self._either()
-        if self.at < len(self.text):
-            self._fail(f"{self.text[self.at]!r} closes nothing")
-        return part
-
-    def _fail(self, why: str) -> NoReturn:
-        raise InputError(f"pattern {self.text[:80]!r}: at character {self.at + 1}: {why}")
-
-    def _peek(self) -> str:
-        return self.text[self.at] if self.at < len(self.text) else ""
-
-    def _either(self) -> _Part:
-        part = self._sequence()
-        while self._peek() == "|":
-            self.at += 1
-            other = self._sequence()
-            part = _Part(part.empty or other.empty, part.first + other.first, part.last + other.last)
-        return part
-
-    def _sequence(self) -> _Part:
-        part = _Part(True, [], [])
-        while self._peek() not in ("", "|", ")"):
-            part = self._then(part, self._repeated())
-        return part
-
-    def _then(self, a: _Part, b: _Part) -> _Part:
-        self.owner._link(a.last, b.first)
-        return _Part(
-            a.empty and b.empty, a.first + b.first if a.empty else a.first, a.last + b.last if b.empty else b.last
-        )
-
-    def _repeated(self) -> _Part:
-        start = self.at
-        part = self._atom()
-        after = self.at
-        least, most = self._times()
-        if (least, most) == (1, 1):
-            return part
-        end = self.at
-        if self._peek() in ("*", "+", "?") or (self._peek() == "{" and self._count_ahead()):
-            self._fail("a repetition of a repetition; put a group around the first")
-        if most == 0:
-            # The places read are unreachable, and harmless.
-            return _Part(True, [], [])
-        parts = [part]
-        for _ in range((most or max(least, 1)) - 1):
-            self.at = start
-            parts.append(self._atom())
-            if self.at != after:
-                raise AssertionError("a copy was read differently")
-        self.at = end
-        if most is None:  # the last copy may come again
-            self.owner._link(parts[-1].last, parts[-1].first)
-        whole = _Part(True, [], [])
-        # From the back, so that every copy beyond the least may be the last.
-        for k, one in enumerate(parts):
-            optional = k >= least
-            piece = _Part(one.empty or optional, one.first, one.last)
-            whole = self._then(whole, piece)
-        return whole
-
-    def _count_ahead(self) -> bool:
-        end = self.text.find("}", self.at)
-        inside = self.text[self.at + 1 : end] if end > 0 else ""
-        return bool(inside) and all(p.isdecimal() or not p for p in inside.split(",")) and inside != ","
-
-    def _times(self) -> tuple[int, int | None]:
-        c = self._peek()
-        if c == "?":
-            self.at += 1
-            return 0, 1
-        if c == "*":
-            self.at += 1
-            return 0, None
-        if c == "+":
-            self.at += 1
-            return 1, None
-        if c != "{":
-            return 1, 1
-        if not self._count_ahead():
-            self._fail("'{' begins no repetition such as {2} or {2,4}; for the character itself write \\{")
-        end = self.text.index("}", self.at)
-        low, comma, high = self.text[self.at + 1 : end].partition(",")
-        if len(low) > 6 or len(high) > 6:
-            self._fail("a repetition of more than six figures")
-        least = int(low or 0)
-        most = int(high) if high else None if comma else least
-        if most is not None and most < least:
-            self._fail(f"a repetition from {least} to {most}")
-        if least > MAX_PLACES or (most or 0) > MAX_PLACES:
-            self._fail(f"a repetition of more than {MAX_PLACES} times")
-        self.at = end + 1
-        return least, most
-
-    def _atom(self) -> _Part:
-        self.steps += 1
-        if self.steps > 4 * MAX_PLACES:
-            self._fail("repetitions inside repetitions grow too large")
-        c = self._peek()
-        if c == "(":
-            return self._group()
-        if c in ("*", "+", "?", "{"):
-            self._fail(f"{c!r} has nothing to repeat")
-        if (c == "^" and self.at == 0) or (c == "$" and self.at == len(self.text) - 1):
-            self.at += 1
-            return _Part(True, [], [])
-        if c in ("^", "$"):
-            self._fail(f"{c!r} is an end of the text, at an end of the pattern only; for the character write \\{c}")
-        if c == "[":
-            ranges = self._class()
-        elif c == "\\":
-            ranges = self._escape()
-        else:
-            self.at += 1
-            ranges = ((0, _LAST),) if c == "." else ((ord(c), ord(c)),)
-        place = self.owner._place(ranges)
-        return _Part(False, [place], [place])
-
-    def _group(self) -> _Part:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            self._fail(f"groups more than {MAX_DEPTH} deep")
-        opened = self.at
-        self.at += 1
-        if self._peek() == "?":
-            if self.text[self.at : self.at + 2] != "?:":
-                self._fail("of the groups that begin with (? only (?: is understood: no look-around, names or flags")
-            self.at += 2
-        part = self._either()
-        if self._peek() != ")":
-            self.at = opened
-            self._fail("'(' is not closed")
-        self.at += 1
-        self.depth -= 1
-        return part
-
-    def _escape(self) -> _Ranges:
-        self.at += 1
-        c = self._peek()
-        if c == "":
-            self._fail("'\\' at the end")
-        self.at += 1
-        if c in _ESCAPES:
-            return _ESCAPES[c]
-        if c in _CONTROLS:
-            return ((_CONTROLS[c], _CONTROLS[c]),)
-        if c.isascii() and c.isalnum():
-            self.at -= 1
-            self._fail(f"'\\{c}' is not understood; of the escapes only \\d \\D \\w \\W \\s \\S \\t \\n and signs are")
-        return ((ord(c), ord(c)),)
-
-    def _class(self) -> _Ranges:
-        opened = self.at
-        self.at += 1
-        negated = self._peek() == "^"
-        self.at += negated
-        pairs: list[tuple[int, int]] = []
-        begun = False
-        while True:
-            c = self._peek()
-            if c == "":
-                self.at = opened
-                self._fail("'[' is not closed")
-            if c == "]" and begun:
-                self.at += 1
-                break
-            begun = True
-            one = self._escape() if c == "\\" else self._single()
-            if self._peek() == "-" and self.text[self.at + 1 : self.at + 2] not in ("]", ""):
-                self.at += 1
-                other = self._escape() if self._peek() == "\\" else self._single()
-                if len(one) != 1 or one[0][0] != one[0][1] or len(other) != 1 or other[0][0] != other[0][1]:
-                    self._fail("a range of classes")
-                if other[0][0] < one[0][0]:
-                    self._fail(f"a range that runs backwards: {chr(one[0][0])}-{chr(other[0][0])}")
-                pairs.append((one[0][0], other[0][0]))
-            else:
-                pairs.extend(one)
-        ranges = _ranges(pairs)
-        return _complement(ranges) if negated else ranges
-
-    def _single(self) -> _Ranges:
-        c = self._peek()
-        self.at += 1
-        return ((ord(c), ord(c)),)
 
 
 # -- the product with a lattice ------------------------------------------------------------------------------------
@@ -454,8 +63,8 @@ def _bind(lp: LogProbs, pattern: Pattern) -> _Product:
     columns = lp.symbols.shape[0]
     symbols: dict[str, int] = {}
     members: list[Ints] = []
-    for ranges in pattern._distinct:
-        found = [c for c in lp.charset if _holds(ranges, ord(c))]
+    for ranges in pattern.distinct:
+        found = [c for c in lp.charset if holds(ranges, ord(c))]
         if lp.factorised:
             known = set(found)
             found += [c for c in _hangul_candidates(lp, ranges) if c not in known]
@@ -477,11 +86,11 @@ def _bind(lp: LogProbs, pattern: Pattern) -> _Product:
     begins = np.zeros(n, bool)
     begins[pattern.first] = True
     # Every pair of places becomes one way for each character of the second.
-    each = counts[pattern._to]
+    each = counts[pattern.ways_to]
     if int(each.sum()) > 4 * MAX_FOLLOW:
         raise InputError("pattern: its classes and repetitions multiply to too many ways; narrow its classes")
-    ways_from = np.repeat(pattern._from, each)
-    base = np.repeat(offset[pattern._to], each)
+    ways_from = np.repeat(pattern.ways_from, each)
+    base = np.repeat(offset[pattern.ways_to], each)
     within = np.arange(len(base)) - np.repeat(np.concatenate([[0], np.cumsum(each)[:-1]]), each) if len(each) else base
     ways_to = (base + within).astype(np.int64)
     order = np.argsort(ways_to, kind="stable")
@@ -491,17 +100,17 @@ def _bind(lp: LogProbs, pattern: Pattern) -> _Product:
     )
 
 
-def _hangul_candidates(lp: LogProbs, ranges: _Ranges) -> list[str]:
+def _hangul_candidates(lp: LogProbs, ranges: Ranges) -> list[str]:
     """The syllables of a class that may be written: all of a small class, each column's best of a wide one."""
-    codes = _syllables(ranges)
+    codes = syllables(ranges)
     if not len(codes):
         return []
     if len(codes) <= WIDE:
-        return [chr(_HANGUL[0] + int(k)) for k in codes]
+        return [chr(HANGUL[0] + int(k)) for k in codes]
     assert lp.initial is not None and lp.medial is not None and lp.final is not None
     heads = (lp.initial, lp.medial, lp.final)
     values = (codes // (MEDIALS * FINALS), codes // FINALS % MEDIALS, codes % FINALS)
-    inside = np.zeros(_HANGUL[1] - _HANGUL[0] + 1, bool)
+    inside = np.zeros(HANGUL[1] - HANGUL[0] + 1, bool)
     inside[codes] = True
     chosen: set[int] = set()
     for t in range(lp.symbols.shape[0]):
@@ -519,7 +128,7 @@ def _hangul_candidates(lp: LogProbs, ranges: _Ranges) -> list[str]:
             flat = codes
             scores = heads[0][t, values[0]] + heads[1][t, values[1]] + heads[2][t, values[2]]
         chosen.update(int(k) for k in flat[np.argsort(-scores, kind="stable")[:_TOP]])
-    return [chr(_HANGUL[0] + k) for k in sorted(chosen)]
+    return [chr(HANGUL[0] + k) for k in sorted(chosen)]
 
 
 def best_path(lp: LogProbs, pattern: Pattern) -> tuple[str, float] | None:
@@ -707,7 +316,7 @@ class _Reached:
         if key not in self._next:
             self.options(places)
             pattern, code = self.product.pattern, ord(self.product.symbols[symbol])
-            self._next[key] = tuple(q for q in self._open[places][0] if _holds(pattern.classes[q], code))
+            self._next[key] = tuple(q for q in self._open[places][0] if holds(pattern.classes[q], code))
         return self._next[key]
 
     def accepts(self, places: tuple[int, ...]) -> bool:

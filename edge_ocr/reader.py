@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ocr.constrain import Pattern
 from edge_ocr.crop import crop_quads, cut_overlaps, is_tall
 from edge_ocr.detect import Detector
 from edge_ocr.engine import Engine, OnnxEngine
@@ -27,6 +26,7 @@ from edge_ocr.lean import upright_sides
 from edge_ocr.manifest import QualityLimits
 from edge_ocr.models import DetectorModel, Model, RecognizerModel, find_detector, find_recognizer
 from edge_ocr.orient import DOUBT, SURE, Pose, largest, mirrors, overturns, sureness, turn_picture
+from edge_ocr.pattern import Pattern
 from edge_ocr.preprocess import resize
 from edge_ocr.recognize import Recognizer
 from edge_ocr.stacks import join_stacks

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ocr.constrain import Pattern, search
+from edge_ocr.constrain import search
 from edge_ocr.ctc import Decoded, LogProbs, beam, greedy
 from edge_ocr.engine import Engine, run_many
 from edge_ocr.errors import ModelError
 from edge_ocr.manifest import RecognizeManifest
+from edge_ocr.pattern import Pattern
 from edge_ocr.preprocess import crop_to_line
 from edge_ocr.types import TextCharacter, TextWord
 

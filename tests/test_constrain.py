@@ -12,9 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_ocr import constrain
-from edge_ocr.constrain import Pattern, best_path, search, text_log_prob
+from edge_ocr.constrain import best_path, search, text_log_prob
 from edge_ocr.ctc import FINALS, INITIALS, MEDIALS, LogProbs, compose
 from edge_ocr.errors import InputError
+from edge_ocr.pattern import Pattern
 
 
 def flat(seed: int, columns: int, charset: str, *, sharp: float = 1.5) -> LogProbs:

@@ -16,9 +16,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Left never imports right, and modules of one level do not import one another.
 LEVELS = [
     {"errors", "types"},
-    {"geometry", "ctc", "manifest", "engine"},
+    {"geometry", "ctc", "manifest", "engine", "pattern"},
     {"image", "preprocess", "engine_tflite", "models", "views", "constrain"},
-    {"detect", "crop", "recognize", "layout", "isolated", "orient", "stacks", "whole"},
+    {"detect", "crop", "recognize", "layout", "isolated", "lean", "orient", "stacks", "whole"},
     {"reader"},
     {"capture", "quality", "track", "vote", "extent", "scanners", "redact", "draw", "formats"},
     {"stream"},
@@ -31,7 +31,7 @@ LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 # What the runtime may import from outside, and which files alone may.
 OUTSIDE = {
     "numpy": set(LEVEL),
-    "cv2": set(LEVEL) - {"errors", "types", "manifest", "models", "ctc", "constrain"},
+    "cv2": set(LEVEL) - {"errors", "types", "manifest", "models", "ctc", "pattern", "constrain"},
     "onnxruntime": {"engine"},
     "ai_edge_litert": {"engine_tflite"},
     "tqdm": {"cli", "bulk"},

@@ -20,11 +20,11 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ocr.constrain import Pattern
 from edge_ocr.engine import Engine, OnnxEngine
 from edge_ocr.errors import EdgeOcrError, ImageError, InputError
 from edge_ocr.image import image_size, load_image
 from edge_ocr.models import Model, list_models
+from edge_ocr.pattern import Pattern
 from edge_ocr.reader import OCR
 from edge_ocr.serve.batch import Batcher
 from edge_ocr.serve.body import Budget
