@@ -1,6 +1,7 @@
 """Drawn plates and machine-readable zones, read with the shipped recognizers.
 
-    python -m benchmarks.scanners [plate] [mrz] [--ingredients DIR] [--count N] [--whole] [--out FILE] [--markdown]
+    python -m benchmarks.scanners [plate] [mrz] [--ingredients DIR] [--count N] [--whole] [--out FILE] [--misses FILE]
+        [--markdown]
 
 Every kind of plate, and every layout of zone, is drawn anew with faces, road frames and seeds that no training has
 seen, and worn as cameras wear it; what nobody could read is drawn again (``training/synth/legible.py``). As a rule the
@@ -10,7 +11,8 @@ layouts 2,000.
 
 For plates: the share whose whole text is right, and without the grammar of plates (of cut ones); with ``--whole`` also
 how many readings there were beside the right ones. For zones: the share accepted, and of these the ones with a wrong
-field that check digits protect. With ``--out`` the figures are kept as they come, and a later call with the same
+field that check digits protect (MRV-A and MRV-B have none over their optional data). ``--misses`` appends what was read
+wrong, a JSON object a line. With ``--out`` the figures are kept as they come, and a later call with the same
 settings and weights goes on where an earlier one stopped. One JSON object on standard output, or a table.
 """
 
@@ -38,17 +40,17 @@ from training.synth.scan_scenes import document_picture, road_picture
 
 __all__ = ["Tally", "main", "plate_part", "table", "zone_part"]
 
-PROTECTED = ("number", "birth", "expiry", "optional")
+PROTECTED = ("number", "birth", "expiry", "optional", "optional2")
 CHUNK = 20
 Rng = np.random.Generator
-Part = Callable[[Rng, str, int], dict[str, int]]
+Part = Callable[[Rng, str, int], tuple[dict[str, int], list[dict[str, Any]]]]
 
 
 class Tally:
     """Counts by kind, taken in chunks with seeds of their own, and kept in a file if one is given."""
 
-    def __init__(self, settings: dict[str, Any], path: Path | None) -> None:
-        self.settings, self.path = settings, path
+    def __init__(self, settings: dict[str, Any], path: Path | None, misses: Path | None = None) -> None:
+        self.settings, self.path, self.misses = settings, path, misses
         self.parts: dict[str, dict[str, Any]] = {}
         if path is not None and path.is_file():
             before = json.loads(path.read_text(encoding="utf-8"))
@@ -65,11 +67,20 @@ class Tally:
                 while mine["count"] < count:
                     n = min(CHUNK, count - mine["count"])
                     rng = np.random.default_rng([seed, number, mine["count"] // CHUNK])
-                    for key, value in part(rng, kind, n).items():
+                    counts, misses = part(rng, kind, n)
+                    for key, value in counts.items():
                         mine[key] = mine.get(key, 0) + value
+                    self._note(kind, misses)
                     mine["count"] += n
                     self._keep()
                     bar.update(n)
+
+    def _note(self, kind: str, misses: list[dict[str, Any]]) -> None:
+        if self.misses is None or not misses:
+            return
+        self.misses.parent.mkdir(parents=True, exist_ok=True)
+        with self.misses.open("a", encoding="utf-8") as out:
+            out.writelines(json.dumps({"kind": kind, **miss}, ensure_ascii=False) + "\n" for miss in misses)
 
     def _keep(self) -> None:
         if self.path is None:
@@ -83,21 +94,29 @@ class Tally:
 def plate_part(recognizer: Recognizer, scanner: plate.Scanner | None, synth: PlateSynth) -> Part:
     """Reads plates of a kind: cut out with the recognizer, or with ``scanner`` in whole pictures."""
 
-    def cut(rng: Rng, kind: str, n: int) -> dict[str, int]:
+    def cut(rng: Rng, kind: str, n: int) -> tuple[dict[str, int], list[dict[str, Any]]]:
         samples = [synth.sample(rng, kind) for _ in range(n)]
         words = recognizer.recognize([s.image for s in samples], pattern=plate.grammar())
         pairs = list(zip(words, [s.text for s in samples], strict=True))
-        return {"right": sum(w.text == t for w, t in pairs), "plain": sum(w.plain == t for w, t in pairs)}
+        misses = [
+            {"truth": t, "read": w.text, "plain": w.plain, "confidence": round(w.confidence, 3)}
+            for w, t in pairs
+            if w.text != t
+        ]
+        return {"right": len(pairs) - len(misses), "plain": sum(w.plain == t for w, t in pairs)}, misses
 
-    def whole(rng: Rng, kind: str, n: int) -> dict[str, int]:
+    def whole(rng: Rng, kind: str, n: int) -> tuple[dict[str, int], list[dict[str, Any]]]:
         assert scanner is not None
         right = extra = 0
+        misses = []
         for _ in range(n):
             picture, text = road_picture(synth, rng, kind)
             found = [p.text for p in scanner.scan(picture)]
             right += text in found
             extra += len(found) - (text in found)
-        return {"right": right, "extra": extra}
+            if found != [text]:
+                misses.append({"truth": text, "read": found})
+        return {"right": right, "extra": extra}, misses
 
     return cut if scanner is None else whole
 
@@ -109,14 +128,14 @@ def zone_part(recognizer: Recognizer, scanner: mrz.Scanner | None, synth: MrzSyn
     def judged(lines: tuple[str, ...], read: tuple[str, ...], accepted: bool) -> dict[str, int]:
         text, truth = mrz.parse(read), mrz.parse(lines)
         assert truth is not None
-        wrong = accepted and (text is None or any(text.fields.get(k) != truth.fields.get(k) for k in PROTECTED))
+        guarded = [k for k in PROTECTED if k != "optional" or not truth.layout.startswith("MRV")]
+        wrong = accepted and (text is None or any(text.fields.get(k) != truth.fields.get(k) for k in guarded))
         return {
             "accepted": int(accepted), "wrong": int(wrong), "lines": len(lines),
             "lines_right": sum(a == b for a, b in zip(read, lines, strict=False)),
         }
 
-    def cut(rng: Rng, kind: str) -> dict[str, int]:
-        lines = document(rng, kind)
+    def cut(rng: Rng, lines: tuple[str, ...], kind: str) -> tuple[dict[str, int], tuple[str, ...]]:
         crops = []
         for k, line in enumerate(lines):
             near = [lines[i] if 0 <= i < len(lines) else "" for i in (k - 1, k + 1)]
@@ -126,25 +145,29 @@ def zone_part(recognizer: Recognizer, scanner: mrz.Scanner | None, synth: MrzSyn
             crops.append(image)
         read = mrz.choose(mrz.LAYOUTS[kind], recognizer.log_probs(crops))
         if read is None:
-            return {"lines": len(lines)}
+            return {"lines": len(lines)}, ()
         _, got, clear = read
         text = mrz.parse(got)
-        return judged(lines, got, text is not None and text.accepted and clear)
+        return judged(lines, got, text is not None and text.accepted and clear), got
 
-    def whole(rng: Rng, kind: str) -> dict[str, int]:
+    def whole(rng: Rng, lines: tuple[str, ...], kind: str) -> tuple[dict[str, int], tuple[str, ...]]:
         assert scanner is not None
-        lines = document(rng, kind)
         found = scanner.scan(document_picture(synth, rng, lines))
         if not found:
-            return {"lines": len(lines), "missed": 1}
-        return judged(lines, found[0].lines, found[0].accepted)
+            return {"lines": len(lines), "missed": 1}, ()
+        return judged(lines, found[0].lines, found[0].accepted), found[0].lines
 
-    def part(rng: Rng, kind: str, n: int) -> dict[str, int]:
+    def part(rng: Rng, kind: str, n: int) -> tuple[dict[str, int], list[dict[str, Any]]]:
         out: dict[str, int] = {}
+        misses = []
         for _ in range(n):
-            for key, value in (cut if scanner is None else whole)(rng, kind).items():
+            lines = document(rng, kind)
+            counts, read = (cut if scanner is None else whole)(rng, lines, kind)
+            for key, value in counts.items():
                 out[key] = out.get(key, 0) + value
-        return out
+            if counts.get("wrong") or not counts.get("accepted"):
+                misses.append({"truth": lines, "read": read, "wrong": bool(counts.get("wrong"))})
+        return out, misses
 
     return part
 
@@ -187,6 +210,7 @@ def main() -> None:
     p.add_argument("--kinds", help="only these, with commas between them")
     p.add_argument("--whole", action="store_true", help="in whole pictures, found by the scanner")
     p.add_argument("--out", type=Path, metavar="FILE", help="keep the figures here, and go on from there")
+    p.add_argument("--misses", type=Path, metavar="FILE", help="append what was read wrong, or not accepted")
     p.add_argument("--markdown", action="store_true", help="print tables")
     p.add_argument("--seed", type=int, default=2026)
     p.add_argument("--threads", type=int, default=1)
@@ -202,7 +226,7 @@ def main() -> None:
     if "mrz" in what:
         models["mrz"] = find_first(mrz.MODELS, a.models)
     weights = {k: next(iter(m.manifest.files.values())).sha256 for k, m in models.items()}
-    tally = Tally({"weights": weights, "whole": a.whole, "seed": a.seed}, a.out)
+    tally = Tally({"weights": weights, "whole": a.whole, "seed": a.seed}, a.out, a.misses)
     use = {"threads": a.threads, "models_dir": a.models}
 
     def recognizer(name: str) -> Recognizer:

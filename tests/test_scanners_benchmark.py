@@ -14,11 +14,11 @@ from benchmarks.scanners import CHUNK, Tally, shares, table
 
 
 def counting(asked: list[tuple[str, int, float]], stop_after: int | None = None):  # type: ignore[no-untyped-def]
-    def part(rng: np.random.Generator, kind: str, n: int) -> dict[str, int]:
+    def part(rng: np.random.Generator, kind: str, n: int) -> tuple[dict[str, int], list[dict[str, str]]]:
         if stop_after is not None and len(asked) >= stop_after:
             raise KeyboardInterrupt
         asked.append((kind, n, float(rng.random())))
-        return {"right": n - 1}
+        return {"right": n - 1}, [{"truth": "x", "read": "y"}]
 
     return part
 
@@ -35,6 +35,9 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: pathlib.Path) -> 
     assert pieces == whole  # the same draws, each once
     assert json.loads(path.read_text())["parts"] == again.parts
     assert shares(again.parts)["plate"]["b"] == {"count": CHUNK + 5, "right": round((CHUNK + 3) / (CHUNK + 5), 4)}
+    misses = tmp_path / "misses.jsonl"
+    Tally({"seed": 1}, None, misses).run("plate", ["a"], CHUNK + 5, 1, counting([]))
+    assert [json.loads(row) for row in misses.read_text().splitlines()] == [{"kind": "a", "truth": "x", "read": "y"}] * 2
     other = Tally({"seed": 2}, path)
     assert other.parts == {}
     assert "| b | 25 | 0.92 |" in table(shares(again.parts))
