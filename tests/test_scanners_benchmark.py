@@ -37,7 +37,8 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: pathlib.Path) -> 
     assert shares(again.parts)["plate"]["b"] == {"count": CHUNK + 5, "right": round((CHUNK + 3) / (CHUNK + 5), 4)}
     misses = tmp_path / "misses.jsonl"
     Tally({"seed": 1}, None, misses).run("plate", ["a"], CHUNK + 5, 1, counting([]))
-    assert [json.loads(row) for row in misses.read_text().splitlines()] == [{"kind": "a", "truth": "x", "read": "y"}] * 2
+    rows = misses.read_text().splitlines()
+    assert [json.loads(row) for row in rows] == [{"kind": "a", "truth": "x", "read": "y"}] * 2
     other = Tally({"seed": 2}, path)
     assert other.parts == {}
     assert "| b | 25 | 0.92 |" in table(shares(again.parts))
