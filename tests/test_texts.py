@@ -164,3 +164,13 @@ def test_decomposed_words_are_composed(tmp_path: Path) -> None:
     root = folder(tmp_path)
     (root / "text" / "words_ko.tsv").write_text("\u1112\u1161\u11ab\u1100\u1173\u11af\t1.0\n", encoding="utf-8")
     assert "한글" in " ".join(draw(Texts.load(root), "ko", 300))
+
+
+def test_card_lines_are_what_cards_say(texts: Texts) -> None:
+    rng = np.random.default_rng(3)
+    lines = [texts.card(rng) for _ in range(400)]
+    assert all(line == line.strip() and "\n" not in line and line for line in lines)
+    assert any(re.fullmatch(r"\d{6}-\d{7}", x) for x in lines)
+    assert any(re.fullmatch(r"[0-9A-Z]{5,6}", x) for x in lines)
+    assert any(re.search(r"\(\S+동, \S+아파트\)", x) for x in lines)
+    assert any(re.fullmatch(r"\d{4}\. \d{1,2}\. \d{1,2}\.", x) for x in lines)

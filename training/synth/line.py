@@ -127,6 +127,7 @@ class LineSynth:
         # Share of words as photographs of streets and shops have them: curved, leaning, faint, out of focus.
         self.wild = 0.15 if lang == "ko" else 0.22
         self.phrases = 0.2  # share of samples with several words
+        self.cards = 0.08 if lang == "ko" else 0.0  # share of lines of identity papers, most over fine waves
         self._allowed = frozenset(charset)
         self._hangul = lang == "ko"
 
@@ -165,18 +166,21 @@ class LineSynth:
 
     def sample(self, rng: Rng) -> Sample:
         while True:
-            text = self.text(rng)
+            card = rng.random() < self.cards
+            text = self.texts.card(rng) if card else self.text(rng)
+            if card and not self.writable(text):
+                continue
             # Hangul faces hold Latin letters too, and Korean pages use them; English ones seldom do.
             script = "latin" if not self._hangul and rng.random() < 0.7 else None
             face = self.faces.pick(rng, text, script=script)
             if face is None:
                 continue
-            image = self._draw(rng, text, face)
+            image = self._draw(rng, text, face, waves=card and rng.random() < 0.7)
             if image is not None and image.shape[1] <= self.max_width:
                 return Sample(image, text)
 
     # -- drawing ------------------------------------------------------------------------------------------------
-    def _draw(self, rng: Rng, text: str, face: Face) -> NDArray[np.uint8] | None:
+    def _draw(self, rng: Rng, text: str, face: Face, *, waves: bool = False) -> NDArray[np.uint8] | None:
         hard = self.difficulty
         wild = len(text) < 16 and rng.random() < self.wild * hard
         size = int((22, 30, 38, 48)[int(rng.integers(4))])
@@ -272,7 +276,7 @@ class LineSynth:
         elif rng.random() < (0.45 if wild else 0.10):
             bend = int(rng.integers(2**31))
             warped = [_wave(bend, x, 0.15 if wild else 0.08) for x in warped]
-        image = self._compose(rng, warped, (oh, ow), wild)
+        image = self._compose(rng, warped, (oh, ow), wild, waves)
         if rng.random() < 0.14:
             self._intrude(rng, image)
         if over != 1.0:
@@ -312,9 +316,9 @@ class LineSynth:
             layers.append(cv2.GaussianBlur(shadow, (0, 0), max(0.5, d * rng.uniform(0.2, 1.0))))
         return layers
 
-    def _ground(self, rng: Rng, shape: tuple[int, int]) -> NDArray[np.float32]:
+    def _ground(self, rng: Rng, shape: tuple[int, int], waves: bool = False) -> NDArray[np.float32]:
         h, w = shape
-        u = rng.random()
+        u = 0.7 if waves else rng.random()
         level = float(rng.uniform(0, 255)) if rng.random() < 0.55 else float(rng.uniform(185, 255))
         if u < 0.5 or not self.backgrounds:
             return np.full((h, w), level, np.float32)
@@ -340,9 +344,10 @@ class LineSynth:
         return np.clip(level * (1 - strength) + patch * strength if rng.random() < 0.6 else patch, 0, 255)
 
     def _compose(
-        self, rng: Rng, layers: list[NDArray[np.float32]], shape: tuple[int, int], wild: bool = False
-    ) -> NDArray[np.uint8]:
-        ground = self._ground(rng, shape)
+        self, rng: Rng, layers: list[NDArray[np.float32]], shape: tuple[int, int], wild: bool = False,
+        waves: bool = False,
+    ) -> NDArray[np.uint8]:  # fmt: skip
+        ground = self._ground(rng, shape, waves)
         mean = float(ground.mean())
         # Contrast: mostly plain to see, at times faint.
         least = 30.0 if rng.random() < (0.4 if wild else 0.12) else 65.0

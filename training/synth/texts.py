@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from training.synth import people
+
 __all__ = ["Texts"]
 
 Rng = np.random.Generator
@@ -320,6 +322,24 @@ class Texts:
         elif v < 0.18:
             w = _choice(rng, ["-", "*", "·", "•", "※", "#", "+", "~", "▲", "■", "○", "☆", "→", ":", "/", "|"]) + w
         return w[:26]
+
+    def card(self, rng: Rng) -> str:
+        """A line, or a few words of one, as Korean identity papers print them: names, places with their commas and
+        brackets, numbers, dates with spaces after their dots, offices, serials."""
+        person = people.resident(rng) if rng.random() < 0.4 else people.driver(rng)
+        u = rng.random()
+        if u < 0.2:
+            return person.fields["name"]
+        if u < 0.65:
+            lines = [line for line in person.printed["address"].split("\n") if line]
+            words = _choice(rng, lines).split()
+            if rng.random() < 0.5:  # a detector finds a line in pieces
+                start = int(rng.integers(len(words)))
+                words = words[start : start + int(rng.integers(1, 4))]
+            return " ".join(words)
+        rest = [name for name in person.fields if name not in ("name", "address")]
+        name = _choice(rng, rest)
+        return person.printed.get(name, person.fields[name])
 
     def phrase(self, rng: Rng, lang: str, n_words: int, charset: str | None = None) -> str:
         """``n_words`` words with single spaces."""
