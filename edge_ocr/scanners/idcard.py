@@ -44,6 +44,7 @@ Image = NDArray[np.uint8]
 Array = NDArray[np.float64]
 _SMALLEST = 6.0  # pixels: lower text is not read
 _DETECT = 800  # pixels: the longer side of the picture of a card that is searched for text
+_HIGHEST, _SQUARE = 3.0, 2.5  # median heights over which what is not so many times wider than high is no text
 _MOST = 80  # regions of a card that are read, the largest: cards have at most forty
 _UPRIGHT = 0.72  # text that is read as surely as this, on average, stands upright
 _READABLE = 0.4  # and what is read less surely than this, on average, is no text
@@ -112,15 +113,20 @@ class Scanner:
     """
 
     def __init__(
-        self, *, threads: int = 1, models_dir: str | os.PathLike[str] | None = None, min_confidence: float = 0.4
+        self,
+        *,
+        threads: int = 1,
+        models_dir: str | os.PathLike[str] | None = None,
+        min_confidence: float = 0.4,
+        engine: str = "onnx",
     ) -> None:
         if not 0 <= min_confidence <= 1:
             raise InputError(f"min_confidence: expected a number in 0..1, found {min_confidence!r}")
         self.min_confidence = float(min_confidence)
-        self._detector = make_detector(models_dir, threads=threads)
-        self._korean = make_recognizer(("ko",), models_dir, threads=threads)
-        self._latin = make_recognizer(("en", "ko"), models_dir, threads=threads)
-        self._zones = mrz.Scanner(threads=threads, models_dir=models_dir, detector=self._detector)
+        self._detector = make_detector(models_dir, threads=threads, engine=engine)
+        self._korean = make_recognizer(("ko",), models_dir, threads=threads, engine=engine)
+        self._latin = make_recognizer(("en", "ko"), models_dir, threads=threads, engine=engine)
+        self._zones = mrz.Scanner(threads=threads, models_dir=models_dir, detector=self._detector, engine=engine)
 
     def scan(self, image: ImageSource, *, today: datetime.date | None = None) -> tuple[IdCard, ...]:
         """The cards in a picture (path, bytes, array, PIL image or Frame), the surest first; one at a place. Raises
@@ -182,8 +188,13 @@ class Scanner:
         return self._upright(picture, turned(frame), today) or card
 
     def _large(self, regions: Sequence[Region]) -> list[Region]:
-        high = [float(g.heights(np.array([r.quad]))[0]) for r in regions]
-        kept = [r for r, h in zip(regions, high, strict=True) if h >= _SMALLEST]
+        if not regions:
+            return []
+        quads = np.array([r.quad for r in regions])
+        high, wide = g.heights(quads), g.widths(quads)
+        # A portrait may pass for one large character, on the level of whatever is printed beside it.
+        most = np.where(wide < _SQUARE * high, _HIGHEST * np.median(high), np.inf)
+        kept = [r for r, h, m in zip(regions, high, most, strict=True) if _SMALLEST <= h <= m]
         return sorted(kept, key=lambda r: -float(g.area(np.array([r.quad]))[0]))[:_MOST]
 
     def _regions(self, image: Image) -> list[Region]:
