@@ -149,17 +149,25 @@ def _sharpen(plane: g.Array, level: float, bu: float, bv: float, size: g.Array) 
     step = 0.35 * float(np.median(size[:, 1]))
     weight = np.minimum(size[:, 0], 6 * float(np.median(size[:, 1])))
 
-    def sharpness(more: float, bend: float) -> float:
-        _, v = _level_out(plane, level + more, bu, bv + bend)
-        cells = (v - v.min()) / max(step, 1e-6)
-        found = sum(float((np.bincount((cells + off).astype(np.intp), weight) ** 2).sum()) for off in (0.0, 0.5))
-        return found * float(np.exp(-((more / 0.25) ** 2 + (bend / 0.5) ** 2) / 2))
+    def sharpness(more: float, bends: g.Array) -> g.Array:
+        u, v = g.rotate(plane, -(level + more)).T
+        flat = v - (bu * u * u / 2 + (bv + bends)[:, None] * u * v)  # a row for each bend
+        cells = (flat - flat.min(1, keepdims=True)) / max(step, 1e-5)
+        wide = int(cells.max()) + 2
+        start = wide * np.arange(len(bends))[:, None]
+        found = np.zeros(len(bends))
+        for off in (0.0, 0.5):
+            place = ((cells + off).astype(np.intp) + start).ravel()
+            counts = np.bincount(place, np.tile(weight, len(bends)), minlength=wide * len(bends))
+            found += (counts.reshape(len(bends), wide) ** 2).sum(1)
+        return np.asarray(found * np.exp(-((more / 0.25) ** 2 + (bends / 0.5) ** 2) / 2))
 
-    least = _WORTH * sharpness(0.0, 0.0)
-    coarse = [(sharpness(m, b), m, b) for m in np.arange(-10, 11) * 0.02 for b in np.arange(-4, 5) * 0.1]
-    _, m0, b0 = max(coarse)
-    fine = [(sharpness(m, b), m, b) for m in m0 + np.arange(-2, 3) * 0.005 for b in b0 + np.arange(-1, 2) * 0.05]
-    best, more, bend = max(fine)
+    def sharpest(changes: g.Array, bends: g.Array) -> tuple[float, float, float]:
+        return max(found for m in changes for found in zip(sharpness(m, bends), [m] * len(bends), bends, strict=True))
+
+    least = _WORTH * float(sharpness(0.0, np.zeros(1))[0])
+    _, m0, b0 = sharpest(np.arange(-10, 11) * 0.02, np.arange(-4, 5) * 0.1)
+    best, more, bend = sharpest(m0 + np.arange(-2, 3) * 0.005, b0 + np.arange(-1, 2) * 0.05)
     return (float(more), float(bend)) if best > least else (0.0, 0.0)
 
 
