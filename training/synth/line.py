@@ -218,9 +218,9 @@ class LineSynth:
         low = rng.uniform(0, 1)
         mask = cv2.copyMakeBorder(mask, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
         weight = rng.random()
-        if weight < 0.06 and size >= 30:
+        if weight < 0.10 and size >= 30:
             mask = cv2.erode(mask, np.ones((2, 2), np.uint8))
-        elif weight < 0.16:
+        elif weight < 0.18:
             mask = cv2.dilate(mask, np.ones((2, 2) if size < 40 else (3, 3), np.uint8))
         left, right, upper, lower = pad + x0, pad + x1, pad + y0 - extra * low, pad + y1 + extra * (1 - low)
         box = np.array([[left, upper], [right, upper], [right, lower], [left, lower]], np.float32)

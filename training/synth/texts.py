@@ -138,7 +138,7 @@ class Texts:
         u = rng.random()
         if u < 0.06:
             return chr(0xAC00 + int(rng.integers(11172)))
-        if u < 0.26:
+        if u < 0.36:
             return self._strokes[int(rng.integers(len(self._strokes)))]
         return self._syllables[int(rng.integers(len(self._syllables)))]
 
@@ -148,7 +148,7 @@ class Texts:
             word = self._ko[int(rng.integers(2))].pick(rng)
             if rng.random() < 0.35:
                 word += _choice(rng, _JOSA)
-            if rng.random() < 0.25:  # a rare syllable within a real word, so that the eye is trusted before the habit
+            if rng.random() < 0.36:  # a rare syllable within a real word, so that the eye is trusted before the habit
                 at = int(rng.integers(len(word)))
                 word = word[:at] + self.syllable(rng) + word[at + int(rng.random() < 0.7) :]
             return word
@@ -359,9 +359,12 @@ def _choice(rng: Rng, items: list[str]) -> str:
 
 
 def _fine(c: str) -> bool:
-    """Whether a syllable has a vowel of two short strokes (ㅑㅒㅕㅖㅛㅠ, ㅙ, ㅞ) or a double initial (ㄲㄸㅃㅆㅉ)."""
-    initial, medial = divmod((ord(c) - 0xAC00) // 28, 21)
-    return medial in (2, 3, 6, 7, 10, 12, 15, 17) or initial in (1, 4, 8, 10, 13)
+    """Whether a syllable differs from a commoner one by a short stroke: a vowel of two (ㅑㅒㅕㅖㅛㅠ, ㅙ, ㅝ, ㅞ), a double
+    initial (ㄲㄸㅃㅆㅉ), a rare or double final (ㅈㅊㅋㅌㅍ, ㄳㄵㄶ, ㄺ and its kin, ㅄ)."""
+    body, final = divmod(ord(c) - 0xAC00, 28)
+    initial, medial = divmod(body, 21)
+    fine_final = final in (3, 5, 6, 18) or 9 <= final <= 15 or 22 <= final <= 26
+    return medial in (2, 3, 6, 7, 10, 12, 14, 15, 17) or initial in (1, 4, 8, 10, 13) or fine_final
 
 
 def _in_ksx1001(c: str) -> bool:
