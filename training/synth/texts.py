@@ -359,8 +359,8 @@ def _choice(rng: Rng, items: list[str]) -> str:
 
 
 def _fine(c: str) -> bool:
-    """Whether a syllable differs from a commoner one by a short stroke: a vowel of two (ㅑㅒㅕㅖㅛㅠ, ㅙ, ㅝ, ㅞ), a double
-    initial (ㄲㄸㅃㅆㅉ), a rare or double final (ㅈㅊㅋㅌㅍ, ㄳㄵㄶ, ㄺ and its kin, ㅄ)."""
+    """Whether a syllable differs from a commoner one by a short stroke: a vowel of two (ㅑㅒㅕㅖㅛㅠ, ㅙ, ㅝ, ㅞ), a
+    double initial (ㄲㄸㅃㅆㅉ), a rare or double final (ㅈㅊㅋㅌㅍ, ㄳㄵㄶ, ㄺ and its kin, ㅄ)."""
     body, final = divmod(ord(c) - 0xAC00, 28)
     initial, medial = divmod(body, 21)
     fine_final = final in (3, 5, 6, 18) or 9 <= final <= 15 or 22 <= final <= 26
