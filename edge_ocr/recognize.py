@@ -66,12 +66,12 @@ class Recognizer:
         nothing that is allowed fits. Raises InputError where pattern and crop together are too much work.
         """
         if pattern is None:
-            return [self._word(lp) for lp in self.log_probs(crops)]
+            return [self.read(lp) for lp in self.log_probs(crops)]
         words = []
         for lp in self.log_probs(crops):
             found = search(lp, pattern, width=self.manifest.decode.beam_width)
             word = self.word_of(lp, found[0][0] if found else "")
-            words.append(replace(word, plain=self._word(lp).text))
+            words.append(replace(word, plain=self.read(lp).text))
         return words
 
     def word_of(self, lp: LogProbs, text: str) -> TextWord:
@@ -169,7 +169,8 @@ class Recognizer:
             )
         return {key: raw[name] for key, name in names.items()}
 
-    def _word(self, lp: LogProbs) -> TextWord:
+    def read(self, lp: LogProbs) -> TextWord:
+        """The word that the network's output says, decoded as the manifest asks for."""
         how = self.manifest.decode
         read = greedy(lp, space=how.space)
         if how.default == "beam":

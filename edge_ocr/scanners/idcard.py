@@ -307,13 +307,13 @@ class Scanner:
             return []
         crops = self._crops(image, quads, self._korean)
         korean = self._korean.log_probs(crops)
-        words = [self._korean._word(lp) for lp in korean]
+        words = [self._korean.read(lp) for lp in korean]
         plain = [k for k, w in enumerate(words) if not v.hangul(w.text)]
         said: list[list[tuple[Recognizer, LogProbs]]] = [[(self._korean, lp)] for lp in korean]
         if self._latin is not self._korean and plain:
             for k, lp in zip(plain, self._latin.log_probs([crops[k] for k in plain]), strict=True):
                 said[k].append((self._latin, lp))
-                other = self._latin._word(lp)
+                other = self._latin.read(lp)
                 # A reader of Hangul is sure of itself where it skips a narrow I.
                 lead = _LATIN_LEAD if sum(c.isalpha() for c in other.text) > 0.5 * len(other.text) else 0.0
                 if other.confidence > words[k].confidence - lead:
