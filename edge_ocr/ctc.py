@@ -22,7 +22,19 @@ from edge_ocr.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BLANK", "FINALS", "INITIALS", "MEDIALS", "Decoded", "LogProbs", "beam", "compose", "decompose", "greedy"]
+__all__ = [
+    "BLANK",
+    "FINALS",
+    "INITIALS",
+    "MEDIALS",
+    "Decoded",
+    "LogProbs",
+    "Switches",
+    "beam",
+    "compose",
+    "decompose",
+    "greedy",
+]
 
 BLANK = 0
 INITIALS, MEDIALS, FINALS = 19, 21, 28
@@ -95,13 +107,29 @@ class Decoded:
     log_prob: float
 
 
-def greedy(lp: LogProbs, *, space: float = 1.0) -> Decoded:
+@dataclass(frozen=True, kw_only=True)
+class Switches:
+    """How unlikely it is that a word changes its kind of character from one to the next, each the natural logarithm
+    by which that lowers a reading: between ``digit`` and Latin letter, between upper and lower ``case`` (not after a
+    word's first letter), between Hangul and Latin ``script``. O and 0, l and 1, s and S look alike, and their
+    neighbours tell which it is."""
+
+    digit: float
+    case: float
+    script: float
+
+
+_RIVALS, _RIVAL_FLOOR = 4, -5.0  # of a character: so many, none less likely than this
+
+
+def greedy(lp: LogProbs, *, space: float = 1.0, switches: Switches | None = None) -> Decoded:
     """Best path: the arg-max of each column, repeats collapsed, blanks dropped.
 
     Where HANGUL wins, the syllable is composed of the arg-max of each part. The confidence of a character is the
     highest probability of its whole symbol among the columns that it covers. A space has no ink of its own and loses
     many a column to the blank: between two characters it is written where its probability reaches ``space`` in any
-    column; at 1 only where it wins.
+    column; at 1 only where it wins. With ``switches`` letters and digits give way to others that their columns hold
+    nearly as likely, where that suits their neighbours better.
     """
     t = lp.symbols.shape[0]
     if t == 0:
@@ -128,7 +156,10 @@ def greedy(lp: LogProbs, *, space: float = 1.0) -> Decoded:
         columns.append((int(a), int(b) - 1))
     if space < 1 and " " in lp.charset:
         _write_spaces(lp, space, text, confidences, columns)
-    return Decoded("".join(text), tuple(confidences), tuple(columns), float(score.sum()))
+    total = float(score.sum())
+    if switches is not None:
+        total += _settle(lp, switches, text, confidences, columns)
+    return Decoded("".join(text), tuple(confidences), tuple(columns), total)
 
 
 def _write_spaces(
@@ -145,6 +176,64 @@ def _write_spaces(
             text.insert(i, " ")
             confidences.insert(i, float(probability[best]))
             columns.insert(i, (best, best))
+
+
+def _settle(
+    lp: LogProbs, switches: Switches, text: list[str], confidences: list[float], columns: list[tuple[int, int]]
+) -> float:
+    """Exchanges characters, in place, for what makes a text likeliest together with its switches (Viterbi) -> what
+    that adds to the text's log-probability."""
+    kinds = [_kind(c) for c in text]
+    opens = [i == 0 or not kinds[i - 1] for i in range(len(text))]
+    if not any(_switch(switches, a, b, first) for a, b, first in zip(kinds, kinds[1:], opens, strict=False)):
+        return 0.0  # the likeliest of each, and no switch: nothing can be better
+    before = np.log(np.maximum(confidences, 1e-9))
+    tracks: list[list[tuple[float, list[tuple[str, float]]]]] = []  # by option: score, and the characters up to it
+    for i, c in enumerate(text):
+        options = [(c, float(before[i]))]
+        if kinds[i] in ("digit", "lower", "upper"):
+            options += _rivals(lp, c, columns[i])
+        found = []
+        for option, value in options:
+            kind = _kind(option)
+            ways = [
+                (score - _switch(switches, _kind(past[-1][0]), kind, opens[i - 1]), past)
+                for score, past in (tracks[-1] if tracks else [])
+            ]
+            score, past = max(ways, key=lambda way: way[0]) if ways else (0.0, [])
+            found.append((score + value, [*past, (option, value)]))
+        tracks.append(found)
+    _, chosen = max(tracks[-1], key=lambda way: way[0])
+    text[:] = [c for c, _ in chosen]
+    confidences[:] = [float(np.exp(value)) for _, value in chosen]
+    return float(sum(value for _, value in chosen) - before.sum())
+
+
+def _rivals(lp: LogProbs, character: str, columns: tuple[int, int]) -> list[tuple[str, float]]:
+    """The likeliest other letters and digits of the columns (first, last) of a character, with log-probabilities."""
+    row = lp.symbols[columns[0] : columns[1] + 1, 1 : len(lp.charset) + 1].max(0)
+    best = np.argsort(-row, kind="stable")[:_RIVALS].tolist()
+    found = [(lp.charset[k], float(row[k])) for k in best if row[k] > _RIVAL_FLOOR]
+    return [(c, value) for c, value in found if c != character and _kind(c)]
+
+
+def _kind(character: str) -> str:
+    if "가" <= character <= "힣" or "ㄱ" <= character <= "ㆎ":
+        return "hangul"
+    if "0" <= character <= "9":
+        return "digit"
+    return "upper" if character.isupper() else "lower" if character.islower() else ""
+
+
+def _switch(switches: Switches, a: str, b: str, first: bool) -> float:
+    """What it costs that a character of kind ``b`` follows one of kind ``a``, which is a word's ``first`` or not."""
+    if a == b or not a or not b:
+        return 0.0
+    if "digit" in (a, b):
+        return 0.0 if "hangul" in (a, b) else switches.digit
+    if "hangul" in (a, b):
+        return switches.script
+    return 0.0 if first and a == "upper" else switches.case
 
 
 def _character(lp: LogProbs, code: int) -> str:

@@ -200,11 +200,16 @@ class RecognizeOutput:
 class RecognizeDecode:
     """How symbols become text: ``default`` names the decoder, ``beam_width`` the prefixes that a beam search keeps.
     ``space``: greedy decoding writes a space between two characters where its probability reaches this, though the
-    blank wins there; at 1 that never happens."""
+    blank wins there; at 1 that never happens. ``digit_switch``, ``case_switch``, ``script_switch``: what a change from
+    digit to Latin letter, from upper to lower case, from Hangul to Latin within a word costs a reading, as natural
+    logarithms; 0: nothing."""
 
     default: Literal["greedy", "beam"]
     beam_width: int = _limits(1)
     space: float = _limits(0, 1)
+    digit_switch: float = _limits(0, 20)
+    case_switch: float = _limits(0, 20)
+    script_switch: float = _limits(0, 20)
 
 
 @dataclass(frozen=True, kw_only=True)

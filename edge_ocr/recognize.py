@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr.constrain import search
-from edge_ocr.ctc import Decoded, LogProbs, beam, greedy
+from edge_ocr.ctc import Decoded, LogProbs, Switches, beam, greedy
 from edge_ocr.engine import Engine, run_many
 from edge_ocr.errors import ModelError
 from edge_ocr.manifest import RecognizeManifest
@@ -172,7 +172,8 @@ class Recognizer:
     def read(self, lp: LogProbs) -> TextWord:
         """The word that the network's output says, decoded as the manifest asks for."""
         how = self.manifest.decode
-        read = greedy(lp, space=how.space)
+        switches = Switches(digit=how.digit_switch, case=how.case_switch, script=how.script_switch)
+        read = greedy(lp, space=how.space, switches=switches)
         if how.default == "beam":
             text = beam(lp, width=how.beam_width)[0][0]
             if text != read.text:

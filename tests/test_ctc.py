@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from edge_ocr.ctc import FINALS, INITIALS, MEDIALS, LogProbs, beam, compose, decompose, greedy
+from edge_ocr.ctc import FINALS, INITIALS, MEDIALS, LogProbs, Switches, beam, compose, decompose, greedy
 from edge_ocr.errors import InputError
 
 
@@ -169,3 +169,72 @@ def test_unknown_symbol_and_bad_beam() -> None:
         lp.of("z")
     with pytest.raises(InputError):
         beam(lp, width=0)
+
+
+def spelled(rows: list[dict[str, float]], charset: str) -> LogProbs:
+    """A column for each character, as likely as given, the rest of the probability blank, with a blank after each."""
+    p = np.full((2 * len(rows), len(charset) + 1), 1e-6)
+    p[1::2, 0] = 1
+    for t, row in enumerate(rows):
+        p[2 * t, 0] = 1 - sum(row.values())
+        for c, value in row.items():
+            p[2 * t, 1 + charset.index(c)] = value
+    return LogProbs(np.log(p / p.sum(1, keepdims=True)).astype(np.float32), charset)
+
+
+SWITCHES = Switches(digit=1.5, case=1.0, script=1.0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "plain", "settled"),
+    [
+        ([{"T": 0.9}, {"0": 0.5, "O": 0.4}, {"T": 0.9}], "T0T", "TOT"),  # a digit amid letters
+        ([{"1": 0.9}, {"O": 0.5, "0": 0.4}, {"0": 0.9}], "1O0", "100"),  # a letter amid digits
+        ([{"T": 0.9}, {"0": 0.9, "O": 0.02}, {"T": 0.9}], "T0T", "T0T"),  # where it is sure, it stays
+        ([{"T": 0.9}, {"0": 0.5, "O": 0.4}, {"-": 0.9}, {"0": 0.9}], "T0-0", "TO-0"),  # a mark parts two words
+        ([{"S": 0.5, "s": 0.4}, {"o": 0.9}, {"S": 0.5, "s": 0.4}], "SoS", "Sos"),  # but a capital may lead
+        ([{"s": 0.5, "S": 0.4}, {"T": 0.9}, {"O": 0.9}], "sTO", "STO"),
+    ],
+)
+def test_neighbours_tell_look_alikes_apart(rows: list[dict[str, float]], plain: str, settled: str) -> None:
+    lp = spelled(rows, "TOo0s1S-")
+    assert greedy(lp).text == plain
+    assert greedy(lp, switches=Switches(digit=0, case=0, script=0)).text == plain
+    read = greedy(lp, switches=SWITCHES)
+    assert read.text == settled
+    assert read.columns == greedy(lp).columns
+    assert read.confidences == pytest.approx([row[c] for row, c in zip(rows, settled, strict=True)], rel=1e-3)
+    lost = sum(np.log(row[a] / row[b]) for row, a, b in zip(rows, plain, settled, strict=True))
+    assert read.log_prob == pytest.approx(greedy(lp).log_prob - lost, abs=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_settled_text_is_the_best_of_all_exchanges(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    charset = "aA0"
+    rows = [dict(zip(charset, rng.dirichlet([1, 1, 1]) * 0.95, strict=True)) for _ in range(5)]
+
+    def price(text: str) -> float:
+        kinds = ["digit" if c == "0" else "upper" if c == "A" else "lower" for c in text]
+        cost = sum(np.log(max(row[c], 1e-9)) for row, c in zip(rows, text, strict=True))
+        for i, (a, b) in enumerate(itertools.pairwise(kinds)):
+            if a != b:
+                free = i == 0 and (a, b) == ("upper", "lower")
+                cost -= SWITCHES.digit if "digit" in (a, b) else 0.0 if free else SWITCHES.case
+        return float(cost)
+
+    every = ["".join(t) for t in itertools.product(charset, repeat=len(rows))]
+    assert greedy(spelled(rows, charset), switches=SWITCHES).text == max(every, key=price)
+
+
+def test_hangul_beside_a_letter_that_may_be_a_digit() -> None:
+    # "1시" with a digit that looks like a lower-case l: a digit goes with Hangul, a Latin letter hardly.
+    charset = "1l"
+    symbols = np.log(np.array([[0.05, 0.4, 0.5, 0.05], [0.9, 0.03, 0.03, 0.04], [0.02, 0.02, 0.02, 0.94]], np.float32))
+    parts = {}
+    for name, size, best in zip(("initial", "medial", "final"), (19, 21, 28), decompose("시"), strict=True):
+        parts[name] = np.full((3, size), -9, np.float32)
+        parts[name][:, best] = -0.01
+    lp = LogProbs(symbols, charset, **parts)
+    assert greedy(lp).text == "l시"
+    assert greedy(lp, switches=SWITCHES).text == "1시"

@@ -51,7 +51,13 @@ class LevelReader:
 
 
 def manifest(
-    *, hangul: bool = False, decoder: str = "greedy", temperature: float = 1.0, batch: int = 3, space: float = 1.0
+    *,
+    hangul: bool = False,
+    decoder: str = "greedy",
+    temperature: float = 1.0,
+    batch: int = 3,
+    space: float = 1.0,
+    digit_switch: float = 0.0,
 ) -> m.RecognizeManifest:
     parts = {"initial": "initial", "medial": "medial", "final": "final"} if hangul else {}
     return m.RecognizeManifest(
@@ -80,7 +86,14 @@ def manifest(
         output=m.RecognizeOutput(head="hangul-factorised" if hangul else "flat", symbols="symbols", stride=4, **parts),
         charset=CHARSET,
         blank=0,
-        decode=m.RecognizeDecode(default=decoder, beam_width=4, space=space),  # type: ignore[arg-type]
+        decode=m.RecognizeDecode(
+            default=decoder,  # type: ignore[arg-type]
+            beam_width=4,
+            space=space,
+            digit_switch=digit_switch,
+            case_switch=0,
+            script_switch=0,
+        ),
         confidence=m.Confidence(definition="test", temperature=temperature, minimum=0.3),
     )
 

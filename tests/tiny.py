@@ -80,7 +80,8 @@ def _recognizer_data(language: str) -> dict[str, Any]:
         "output": {"head": "flat", "symbols": "symbols", "stride": 4},
         "charset": CHARSET,
         "blank": 0,
-        "decode": {"default": "greedy", "beam_width": 4, "space": 1.0},
+        "decode": {"default": "greedy", "beam_width": 4, "space": 1.0,
+                   "digit_switch": 0, "case_switch": 0, "script_switch": 0},
         "confidence": {"definition": "mean of the characters'", "temperature": 1, "minimum": 0.3},
     }
 

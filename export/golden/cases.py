@@ -227,12 +227,16 @@ def _factorised(text: str, seed: int, sure: float) -> Values:
 
 
 def _greedy() -> list[tuple[str, Values]]:
+    none: Values = {"space": 1.0, "switches": {"digit": 0.0, "case": 0.0, "script": 0.0}}
+    usual: Values = {"space": 1.0, "switches": {"digit": 1.5, "case": 1.0, "script": 1.0}}
     return [
-        ("flat", {**_flat("__AA_AB_11_", 1, 6.0), "space": 1.0}),
-        ("flat-space", {**_flat("A__B_1__A", 2, 1.5), "space": 0.15}),
-        ("flat-unsure", {**_flat("_A_B1_", 3, 1.0), "space": 1.0}),
-        ("hangul", {**_factorised("_가가_각_힣B1_", 4, 6.0), "space": 1.0}),
-        ("hangul-unsure", {**_factorised("_각_A_", 5, 1.5), "space": 1.0}),
+        ("flat", {**_flat("__AA_AB_11_", 1, 6.0), **none}),
+        ("flat-space", {**_flat("A__B_1__A", 2, 1.5), **none, "space": 0.15}),
+        ("flat-unsure", {**_flat("_A_B1_", 3, 1.0), **none}),
+        ("flat-switches", {**_flat("_A_B_1_A_1_1_B_1_", 9, 2.0), **usual}),
+        ("hangul", {**_factorised("_가가_각_힣B1_", 4, 6.0), **none}),
+        ("hangul-unsure", {**_factorised("_각_A_", 5, 1.5), **none}),
+        ("hangul-switches", {**_factorised("_각_A_1_가_1_1_", 8, 2.5), **usual}),
     ]
 
 

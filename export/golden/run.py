@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edge_ocr.crop import crop_quads
-from edge_ocr.ctc import LogProbs, beam, greedy
+from edge_ocr.ctc import LogProbs, Switches, beam, greedy
 from edge_ocr.detect import DecodeOptions, Detector, decode, suppress
 from edge_ocr.engine import OnnxEngine
 from edge_ocr.layout import arrange
@@ -64,7 +64,7 @@ def _log_probs(given: Values) -> LogProbs:
 
 
 def _greedy(given: Values) -> Values:
-    read = greedy(_log_probs(given), space=given["space"])
+    read = greedy(_log_probs(given), space=given["space"], switches=Switches(**given["switches"]))
     return {
         "text": read.text,
         "confidences": list(read.confidences),
