@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import pathlib
 
 import cv2
@@ -14,7 +15,7 @@ pytest.importorskip("fastapi", reason="needs the extra [serve]")
 import tiny
 from serving import png, serving
 
-from benchmarks.load import Connection, Tally, form, hostile, ratios, ten_words
+from benchmarks.load import Connection, Tally, against, form, hostile, ratios, ten_crops, ten_words
 from edge_ocr.serve import Settings
 
 
@@ -33,6 +34,8 @@ def test_hostile_requests_are_answered_as_the_soak_expects(tmp_path: pathlib.Pat
             assert status in right
         status, body = await connection.ask(form(png(tiny.picture())))
         assert status == 200 and "한글 A" in body.decode()
+        status, body = await connection.ask(ten_crops())
+        assert status == 200 and len(json.loads(body)["words"]) == 10
         connection.close()
 
     with serving(Settings(models_dir=str(tiny.make_models(tmp_path)), receive_limit=120)) as client:
@@ -45,6 +48,16 @@ def test_ratios_are_of_turns_side_by_side() -> None:
     two.turns = [(10, 10.0, 5.0), (5, 10.0, 2.5)]
     (found,) = ratios({"a": one, "b": two}).values()
     assert found["throughput"] == 4.0 and found["cpu_per_request"] == 5.0
+
+
+def test_two_generations_stand_beside_the_claims() -> None:
+    first = {"requests_per_s": 12.7, "p50_ms": 79.0, "cpu_ms_per_request": 90.0}
+    second = {"requests_per_s": 10.0, "p50_ms": 100.0, "cpu_ms_per_request": 90.0}
+    assert against(first, second) == {
+        "requests_per_s": {"measured": "+27 %", "claimed": "+27 %"},
+        "p50_ms": {"measured": "−21 %", "claimed": "−21 %"},
+        "cpu_ms_per_request": {"measured": "+0 %", "claimed": "−50 %"},
+    }
 
 
 def test_a_report_counts_what_was_answered() -> None:

@@ -14,8 +14,10 @@ import pytest
 from edge_ocr.engine import OnnxEngine, checkpoint, run_many
 from edge_ocr.errors import EngineError
 from edge_ocr.serve.batch import Batcher, SharedEngine
+from edge_ocr.serve.body import Budget
 from edge_ocr.serve.metrics import Metrics
 from edge_ocr.serve.pool import Gone, Pool, Ticket, current
+from edge_ocr.serve.refusal import Refusal
 
 
 class Adder:
@@ -168,6 +170,31 @@ def test_what_is_cancelled_leaves_the_queue_at_once() -> None:
     hold.set()
     pool.close()
     assert [f.result() for f in waiting if not f.cancelled()] == [1] * 4
+
+
+def test_what_a_request_holds_is_given_back_when_nobody_works_for_it() -> None:
+    budget = Budget(100)
+    pool = Pool("test", 1)
+    hold = threading.Event()
+    tickets, shares = [Ticket() for _ in range(3)], [budget.share() for _ in range(3)]
+    for share in shares:
+        share.take(30)
+    with pytest.raises(Refusal, match="at a time"):
+        budget.share().take(30)
+    with pytest.raises(Refusal, match="more than"):
+        shares[0].take(80)
+    pool.submit(hold.wait, tickets[0])
+    until(lambda: pool.running == 1)
+    waiting = pool.submit(hold.wait, tickets[1])
+    for ticket, share in zip(tickets, shares, strict=True):
+        ticket.cancel()
+        ticket.when_idle(share.give_back)
+    assert budget.held == 60  # the third had no work
+    waiting.cancel()
+    assert budget.held == 30  # the second left the queue; the first is still being worked on
+    hold.set()
+    until(lambda: budget.held == 0)
+    pool.close()
 
 
 def test_tickets_end_work_at_its_next_run() -> None:

@@ -86,16 +86,14 @@ async def _sample(metrics: Metrics) -> None:
 async def _with_body(request: Request, service: Service, act: Callable[[bytes, str], Awaitable[T]]) -> T:
     """Reads the body, and does ``act`` on it and its content type for as long as the caller is there."""
     limits = service.settings
-    held: list[int] = []
+    share = service.budget.share()
     try:
         if service.stopping:
             raise busy(5, "the server is shutting down")
-        body = await read_body(
-            request, most=limits.max_body, seconds=limits.receive_limit, held=held, budget=service.budget
-        )
+        body = await read_body(request, most=limits.max_body, seconds=limits.receive_limit, share=share)
         return await _while_there(request, act(body, request.headers.get("content-type", "")))
     finally:
-        service.budget.give_back(sum(held))
+        share.give_back()
 
 
 async def _pictures(body: bytes, kind: str, *, most: int = 1) -> list[bytes]:

@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from edge_ocr.serve.refusal import Refusal, busy
 
-__all__ = ["Budget", "Form", "parse_form", "parse_json", "pictures", "read_body"]
+__all__ = ["Budget", "Form", "Share", "parse_form", "parse_json", "pictures", "read_body"]
 
 _MAX_PARTS = 256
 _MAX_PART_HEADER = 8192
@@ -38,7 +38,11 @@ class Budget:
         self._lock = threading.Lock()
         self.held = 0
 
-    def take(self, count: int, *, already: int = 0) -> None:
+    def share(self) -> Share:
+        """What one request takes of it, nothing as yet."""
+        return Share(self)
+
+    def take(self, count: int, *, already: int) -> None:
         """Raises Refusal (503) where there is no room now, and (413) where there never is, for one that has taken
         ``already``."""
         with self._lock:
@@ -53,6 +57,23 @@ class Budget:
             self.held -= count
 
 
+class Share:
+    """Bytes that one request holds of a budget, until ``give_back``."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self.held = 0
+
+    def take(self, count: int) -> None:
+        """Raises Refusal (503, 413)."""
+        self._budget.take(count, already=self.held)
+        self.held += count
+
+    def give_back(self) -> None:
+        self._budget.give_back(self.held)
+        self.held = 0
+
+
 @dataclass
 class Form:
     """A multipart body: the contents of its parts by their names, in their order."""
@@ -60,25 +81,21 @@ class Form:
     parts: dict[str, list[bytes]] = field(default_factory=dict)
 
 
-async def read_body(request: Request, *, most: int, seconds: float, held: list[int], budget: Budget) -> bytes:
-    """The whole body. What it takes of ``budget`` is added to ``held``, also where this raises: Refusal for a body
-    above ``most`` bytes (413), one that has not come after ``seconds`` (408) or a caller that left (499)."""
+async def read_body(request: Request, *, most: int, seconds: float, share: Share) -> bytes:
+    """The whole body, whose bytes ``share`` then holds, also where this raises: Refusal for a body above ``most`` bytes
+    (413), one that has not come after ``seconds`` (408) or a caller that left (499)."""
     told = request.headers.get("content-length", "")
     if told.isdecimal() and int(told) > most:
         await _drain(request, seconds)
         raise _too_large(most)
-    parts: list[bytes] = []
-    size = 0
+    body = bytearray()
 
     async def read() -> None:
-        nonlocal size
         async for chunk in request.stream():
-            size += len(chunk)
-            if size > most:
+            if len(body) + len(chunk) > most:
                 raise _too_large(most)
-            budget.take(2 * len(chunk), already=sum(held))  # once in pieces, once as a whole
-            held.append(2 * len(chunk))
-            parts.append(chunk)
+            share.take(2 * len(chunk))  # once as it grows, once as a whole
+            body.extend(chunk)
 
     try:
         await asyncio.wait_for(read(), seconds)
@@ -86,7 +103,7 @@ async def read_body(request: Request, *, most: int, seconds: float, held: list[i
         raise Refusal(408, "too_slow", f"the body did not arrive within {seconds:g} s", _CLOSE) from None
     except ClientDisconnect:
         raise Refusal(499, "left", "the caller left") from None
-    return b"".join(parts)
+    return bytes(body)
 
 
 async def _drain(request: Request, seconds: float) -> None:

@@ -27,14 +27,27 @@ class Gone(EdgeOcrError):
 
 
 class Ticket:
-    """One request's: whether it is still wanted, and until when. ``deadline`` in seconds of time.monotonic."""
+    """One request's: whether it is still wanted, and until when. ``deadline`` in seconds of time.monotonic. One piece
+    of its work is done at a time."""
 
     def __init__(self, deadline: float = float("inf")) -> None:
         self.deadline = deadline
         self._cancelled = False
+        self._latest: Future[Any] | None = None
 
     def cancel(self) -> None:
         self._cancelled = True
+
+    def when_idle(self, act: Callable[[], None]) -> None:
+        """Calls ``act`` when no thread works for this request: now, or in the thread that does, when it has done."""
+        if self._latest is None:
+            act()
+        else:
+            self._latest.add_done_callback(lambda _: act())
+
+    def works(self, future: Future[Any]) -> None:
+        """``future`` is now what is done for this request."""
+        self._latest = future
 
     @property
     def gone(self) -> bool:
@@ -76,6 +89,7 @@ class Pool:
             if self._closed:
                 raise RuntimeError("this pool is closed")
             self._queue.append((future, work, ticket))
+            ticket.works(future)
             self._change.notify()
         future.add_done_callback(self._leave)
         return future

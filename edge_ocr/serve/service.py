@@ -196,8 +196,8 @@ class Service:
             raise busy(5, "the server is shutting down")
         if self._in_flight >= self.settings.queue:
             raise busy(self._mean, "the queue is full")
-        room = self._room(contents)
-        self.budget.take(room)
+        share = self.budget.share()
+        share.take(self._room(contents))
         self._in_flight += 1
         start = time.monotonic()
         ticket = Ticket(start + self.settings.time_limit)
@@ -220,7 +220,8 @@ class Service:
         finally:
             ticket.cancel()
             self._in_flight -= 1
-            self.budget.give_back(room)
+            # a thread that decodes a picture for a caller who left holds it until it has done
+            ticket.when_idle(share.give_back)
 
     def _room(self, contents: Sequence[bytes]) -> int:
         """Bytes that pictures will take once they are decoded. Raises Refusal for those that may not be."""
