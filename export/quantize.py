@@ -37,7 +37,9 @@ from edge_ocr import manifest as m
 from edge_ocr.engine import OnnxEngine
 from export.gates import GateError, HeldOut, Limits, losses, measure
 from export.half import halve
-from export.rewrite import Graph, rewrite
+from export.rewrite import Graph, infer, rewrite
+from export.shape_up import shape_up
+from export.turn import width_first
 
 __all__ = [
     "Layer",
@@ -94,9 +96,9 @@ class Plan:
         path.write_text(json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def prepare(model: ModelProto | bytes) -> ModelProto:
+def prepare(model: ModelProto | bytes, *, turned: bool = True) -> ModelProto:
     """The float graph that is calibrated and quantised: constants folded by ONNX Runtime's basic level, then
-    ``export.rewrite``."""
+    ``export.rewrite`` and, with ``turned``, ``export.turn``."""
     import onnxruntime
 
     data = model if isinstance(model, bytes) else model.SerializeToString()
@@ -109,6 +111,10 @@ def prepare(model: ModelProto | bytes) -> ModelProto:
         onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         folded = onnx.load(path)
     out = rewrite(folded)
+    graph = Graph(out)
+    if turned and width_first(graph):
+        graph.sweep()
+        out = infer(graph.model)
     # The optimiser lists its own operator sets whether they are used or not.
     used = {n.domain for n in out.graph.node}
     opsets = [o for o in out.opset_import if o.domain in used or o.domain == ""]
@@ -152,11 +158,13 @@ def layers_of(model: ModelProto) -> list[Layer]:
     return found
 
 
-def quantise(model: ModelProto, ranges: Mapping[str, Range], *, keep_float: Sequence[str] = ()) -> ModelProto:
+def quantise(
+    model: ModelProto, ranges: Mapping[str, Range], *, keep_float: Sequence[str] = (), shaped: bool = True
+) -> ModelProto:
     """A prepared graph with QuantizeLinear and DequantizeLinear around all layers but ``keep_float``.
 
-    ``ranges``: of every activation, as ``calibration.ranges`` gives them. Raises KeyError for a layer that is not
-    there.
+    ``ranges``: of every activation, as ``calibration.ranges`` gives them. ``shaped``: after ``export.shape_up``, which
+    changes no number. Raises KeyError for a layer that is not there.
     """
     layers = layers_of(model)
     if unknown := set(keep_float) - {x.name for x in layers}:
@@ -170,7 +178,8 @@ def quantise(model: ModelProto, ranges: Mapping[str, Range], *, keep_float: Sequ
     by_name = {n.name: n for n in model.graph.node}
     # A sum of which one side is float stays float; so does a pooling that feeds nothing quantised.
     chosen = [c for c in dict.fromkeys(chosen) if c not in excluded and _worth(graph, by_name[c], excluded)]
-    return _insert(model, ranges, chosen, sorted(excluded))
+    out = _insert(model, ranges, chosen, sorted(excluded))
+    return shape_up(out) if shaped else out
 
 
 def _worth(graph: Graph, node: NodeProto, excluded: set[str]) -> bool:

@@ -23,7 +23,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-__all__ = ["Graph", "rewrite"]
+__all__ = ["Graph", "attributes", "infer", "rewrite"]
 
 
 class Graph:
@@ -122,15 +122,16 @@ def rewrite(model: ModelProto) -> ModelProto:
     copy = ModelProto()
     copy.CopyFrom(model)
     for change in (_input_levels, _layer_norms, _pool_columns, _full_height, _pointwise_head, _linear):
-        graph = Graph(_infer(copy))
+        graph = Graph(infer(copy))
         while change(graph):
             pass
         graph.sweep()
         copy = graph.model
-    return _infer(copy)
+    return infer(copy)
 
 
-def _infer(model: ModelProto) -> ModelProto:
+def infer(model: ModelProto) -> ModelProto:
+    """The model with the shapes of its tensors worked out anew."""
     del model.graph.value_info[:]
     return onnx.shape_inference.infer_shapes(model)
 
