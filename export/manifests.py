@@ -49,7 +49,7 @@ DETECT: dict[str, Any] = {
         min_height=4.0,
         max_regions=2000,
     ),
-    "tiling": m.Tiling(overlap=128, max_shrink=1.25, max_tiles=64, large=96, coarse_shrink=4, grow_to=64, border=32),
+    "tiling": m.Tiling(overlap=128, max_shrink=1.25, max_tiles=64, large=96, coarse_shrink=2, grow_to=64, border=32),
     "quality": m.QualityLimits(
         height=24,
         blur=0.6,
