@@ -6,7 +6,8 @@ Which channels hang together (through residual sums, batch norms, layer norms) i
 graph (Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, https://arxiv.org/abs/2301.12900). In each
 step the group goes sixteen channels down that costs least for what it saves: the drift of the network's outputs on
 drawn samples when its weakest channels (by the norm of all their weights) go, for the multiply-adds that go with them.
-Counts stay multiples of 16, which is what engines are quick with. Batch norms are measured anew at the end.
+Counts stay multiples of 16, which is what engines are quick with. At the end the weights that are left are fitted to
+what the whole network made (export.mend), which wins back most of what was lost before any training.
 
 OUT gets ``last.pt`` and ``config.json``, from which either trainer goes on:
 
@@ -35,6 +36,7 @@ from torch import nn
 from calibration.measure import maps_drift, text_drift
 from export.checkpoint import Trained, load_trained, save_trained
 from export.cost import macs
+from export.mend import mend
 from training.detector.model import Detector, ModelConfig
 from training.recognizer.model import LayerNormHC, Recognizer, RecognizerConfig
 
@@ -146,35 +148,27 @@ def _drift(trained: Trained, wanted: Sequence[dict[str, NDArray[Any]]], inputs: 
     return float(np.mean([text_drift(a, b, parts=parts) for a, b in zip(wanted, found, strict=True)]))
 
 
-def recalibrate(trained: Trained, inputs: Pixels) -> None:
-    """Batch norms' means and variances measured anew on ``inputs``, in place: those of wider layers do not hold."""
-    norms = [x for x in trained.net.modules() if isinstance(x, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum, norm.training = None, True  # type: ignore[assignment]
-    _outputs_in_place(trained, inputs)
-    for norm in norms:
-        norm.momentum = 0.1
-    trained.net.eval()
-
-
-def _outputs_in_place(trained: Trained, inputs: Pixels) -> None:
-    from training.detector.train import normalise
-
-    with torch.no_grad():
-        for x in inputs:
-            image = torch.from_numpy(x)
-            trained.net(normalise(image) if trained.task == "detect" else image)
-
-
 def prune_trained(
-    trained: Trained, share: float, target: Path, *, name: str, inputs: Pixels, sweep: bool = False
+    trained: Trained,
+    share: float,
+    target: Path,
+    *,
+    name: str,
+    inputs: Pixels,
+    sweep: bool = False,
+    keep: Sequence[float] = (),
+    least: float = 0.5,
 ) -> dict[str, Any]:
     """Prunes until ``share`` of the multiply-adds is left and fills ``target`` (see above); returns the report.
 
     ``inputs``: batches uint8 as the network takes them. ``sweep``: the sensitivity of every group at every width, not
-    only where the path needs it. Raises ValueError where so little cannot be reached.
+    only where the path needs it. ``keep``: shares on the way of which each gets a folder ``at-SHARE`` in ``target``
+    that a trainer goes on from as well. ``least``: of its channels each group keeps. Without such a floor the deep
+    layers are emptied first, as they cost little drift for what they save, and no training brings back what they knew.
+    Raises ValueError where so little cannot be reached.
     """
+    waiting = sorted((k for k in keep if k > share), reverse=True)
+    floor = {group: least * channels for group, channels in prunable(trained).items()}
     small = (1, 96, 160) if trained.task == "detect" else (1, 96)  # quicker, and in proportion
 
     def work(x: Trained) -> int:
@@ -193,7 +187,7 @@ def prune_trained(
             if group in cost:
                 continue
             tried = without(at, group)
-            if tried is None:
+            if tried is None or prunable(tried)[group] < floor[group]:
                 cost[group] = (float("inf"), 0)
                 continue
             cost[group] = (max(_drift(tried, wanted, inputs) - base, 0.0), left - work(tried))
@@ -210,13 +204,18 @@ def prune_trained(
         del cost[group]
         path.append({"group": group, "share": round(left / first, 4), "drift": float(f"{base:.4g}")})
         print(f"  {group} to {prunable(at)[group]}: {left / first:.1%} of the work, drift {base:.4f}", flush=True)
+        while waiting and left <= waiting[0] * first:
+            stop = dataclasses.replace(at, net=copy.deepcopy(at.net))
+            mend(stop, trained, inputs)
+            _keep(stop, target / f"at-{waiting.pop(0):g}", name)
     if sweep:
         for group in prunable(trained):
             now: Trained | None = trained
             while now is not None and (now := without(now, group)) is not None:
                 row = sensitivity.setdefault(group, {})
                 row[str(prunable(now)[group])] = float(f"{_drift(now, wanted, inputs):.4g}")
-    recalibrate(at, inputs)
+    at = dataclasses.replace(at, net=copy.deepcopy(at.net))
+    mended = mend(at, trained, inputs)
     report = {
         "share": share,
         "macs": macs(at),
@@ -224,17 +223,22 @@ def prune_trained(
         "channels": prunable(at),
         "channels_before": prunable(trained),
         "drift": base,
-        "drift_recalibrated": _drift(at, wanted, inputs),
+        "drift_mended": _drift(at, wanted, inputs),
+        "missed": mended,
         "knee": knee([p["share"] for p in path], [p["drift"] for p in path]),
         "path": path,
         "sensitivity": sensitivity,
     }
-    target.mkdir(parents=True, exist_ok=True)
-    save_trained(at, target / "last.pt")
-    (target / "config.json").write_text(json.dumps(_config(at, name, target), indent=1) + "\n", encoding="utf-8")
+    _keep(at, target, name)
     (target / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     plot(report, target / "prune.svg", name)
     return report
+
+
+def _keep(trained: Trained, target: Path, name: str) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    save_trained(trained, target / "last.pt")
+    (target / "config.json").write_text(json.dumps(_config(trained, name, target), indent=1) + "\n", encoding="utf-8")
 
 
 def _config(trained: Trained, name: str, folder: Path) -> dict[str, Any]:
@@ -318,6 +322,8 @@ def main() -> None:
     p.add_argument("--ingredients", default="ingredients", help="folder of fonts, texts and backgrounds")
     p.add_argument("--out", type=Path, required=True)
     p.add_argument("--share", type=float, default=0.6, help="of the multiply-adds that is left")
+    p.add_argument("--least", type=float, default=0.5, help="share of its channels that each group keeps")
+    p.add_argument("--keep", type=float, nargs="*", default=[], help="shares on the way that are kept too, in OUT/at-*")
     p.add_argument("--samples", type=int, default=12, help="drawn scenes, or batches of drawn lines")
     p.add_argument("--sweep", action="store_true", help="measure the sensitivity at every width, for the plot")
     a = p.parse_args()
@@ -325,8 +331,10 @@ def main() -> None:
         p.error(f"--share {a.share}: expected a number between 0 and 1")
     trained = load_trained(a.run)
     inputs = drawn_inputs(trained, a.name, a.ingredients, count=a.samples)
-    report = prune_trained(trained, a.share, a.out, name=a.name, inputs=inputs, sweep=a.sweep)
-    told = ("macs_before", "macs", "channels", "drift", "drift_recalibrated", "knee")
+    report = prune_trained(
+        trained, a.share, a.out, name=a.name, inputs=inputs, sweep=a.sweep, keep=a.keep, least=a.least
+    )
+    told = ("macs_before", "macs", "channels", "drift", "drift_mended", "knee")
     print(json.dumps({k: report[k] for k in told}, indent=1))
 
 

@@ -174,7 +174,7 @@ def _input_levels(graph: Graph) -> bool:
             continue
         zero = round(-shift / scale)
         rest = shift + scale * zero  # what pixel - zero misses of the true value
-        weight, bias = graph.array(conv.input[1]), graph.array(conv.input[2])
+        weight, bias = graph.array(conv.input[1]), graph.array((*conv.input, "")[2])
         if weight is None or bias is None:
             continue
         graph.constant(conv.input[2], (bias + rest * weight.sum((1, 2, 3))).astype(np.float32))
