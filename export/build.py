@@ -58,6 +58,7 @@ def arguments() -> argparse.ArgumentParser:
     p.add_argument(
         "--tflite-python", type=Path, default=Path(sys.executable), help="of an environment that export.tflite runs in"
     )
+    p.add_argument("--same", type=float, default=0.99, help="share of surely read crops that the twin must read alike")
     kind = p.add_mutually_exclusive_group()
     kind.add_argument("--int8", dest="precision", action="store_const", const="int8", help="quantise")
     kind.add_argument("--half", dest="precision", action="store_const", const="half", help="store in 16 bits")
@@ -114,6 +115,7 @@ def job_of(a: argparse.Namespace) -> Job:
         measures=pairs(a.measure),
         keep=a.keep,
         tflite=a.tflite_python if "tflite" in a.target else None,
+        same=a.same,
     )
 
 
@@ -130,15 +132,7 @@ def main(argv: list[str] | None = None) -> int:
             build.run(only=tuple(a.stage), again=tuple(a.again))
         finally:
             say(f"report: {write_report(build)}")
-    except (
-        GateError,
-        ParityError,
-        EdgeOcrError,
-        ValueError,
-        FileNotFoundError,
-        TypeError,
-        CalledProcessError,
-    ) as error:
+    except _TOLD as error:
         print(f"{a.name}: {error}", file=sys.stderr)
         return 1
     return 0

@@ -37,7 +37,7 @@ __all__ = ["STAGES", "Build", "Job"]
 
 STAGES = ("prune", "tune", "export", "quantise", "manifest", "parity", "register", "tflite")
 # Changes when what a stage does changes in a way that its files do not show.
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,8 @@ class Job:
     """What is to be built: the model ``name`` out of ``run``, in ``precision``, into ``out/name``; ``work`` holds what
     the stages leave. ``prune``: the share of multiply-adds that stays, in ``rounds`` steps with ``tune_minutes`` of
     training each; None for none. ``tflite``: the Python of an environment that has what export.tflite needs; None for
-    no such twin. ``draw`` and ``samples`` stand in for drawn pictures."""
+    no such twin. ``same``: the share of surely read crops that the twin must read alike. ``draw`` and ``samples`` stand
+    in for drawn pictures."""
 
     run: Path
     name: str
@@ -69,6 +70,7 @@ class Job:
     measures: Mapping[str, float] = field(default_factory=dict)
     keep: Path | None = None
     tflite: Path | None = None
+    same: float = 0.99
     draw: Callable[[m.Manifest], HeldOut] | None = None
     samples: Callable[[m.Manifest, bytes], Samples] | None = None
 
@@ -133,7 +135,7 @@ class Build:
                 "held out": [job.lines, job.scenes, [str(x) for x in job.labelled]],
             },
             "register": lambda: {"out": str(job.out.resolve()), "keep": str(job.keep)},
-            "tflite": lambda: {"python": str(job.tflite)},
+            "tflite": lambda: {"python": str(job.tflite), "same": job.same},
         }[stage]()
         text = json.dumps([_VERSION, stage, before, own], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -381,7 +383,9 @@ class Build:
             return {"skipped": "not asked for"}
         folder = self._needs(job.out / job.name / m.FILE_NAME, "register").parent
         command = [str(job.tflite), "-m", "export.tflite", str(self.source()), str(folder)]
-        subprocess.run([*command, "--ingredients", job.ingredients], check=True)
+        command += ["--ingredients", job.ingredients, "--same", str(job.same)]
+        self.say("tflite: " + " ".join(command[1:]))
+        subprocess.run(command, check=True)
         twin = folder / "model.tflite"
         return {"bytes": twin.stat().st_size, "files": self._files(twin)}
 
