@@ -54,7 +54,7 @@ from export.manifests import describe
 from export.onnx import export_network
 from export.quantize import Plan, layers_of, prepare, quantise
 
-__all__ = ["CLAIMS", "STEPS", "main", "markdown", "sequence_model", "turns"]
+__all__ = ["CLAIMS", "STEPS", "learning", "main", "markdown", "sequence_model", "sooner", "turns"]
 
 STEPS = (8, 32, 128)  # columns: a short word, a long word, the widest crop
 CALLERS = (1, 2, 4)
@@ -213,6 +213,26 @@ def logged(run: Path) -> dict[str, float]:
     return {k: last[k] for k in ("minutes", "samples")} | {"samples per second": round(last["samples"] / seconds, 1)}
 
 
+def learning(run: Path) -> list[dict[str, float]]:
+    """The run's own checks on drawn lines on its way: ``minutes``, ``samples`` seen, character error rate ``cer``."""
+    log = run / "log.jsonl"
+    if not log.is_file():
+        return []
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    return [
+        {"minutes": r["minutes"], "samples": r["samples"], "cer": r["synthetic_cer"]}
+        for r in rows
+        if "synthetic_cer" in r
+    ]
+
+
+def sooner(fast: Sequence[Mapping[str, float]], slow: Sequence[Mapping[str, float]]) -> float | None:
+    """How many times fewer lines ``fast`` had seen when it was first found to be no worse than ``slow`` at its end: at
+    least that, as it may have been so before the check. None where it never was."""
+    reached = [r["samples"] for r in fast if slow and r["cer"] <= slow[-1]["cer"]]
+    return slow[-1]["samples"] / reached[0] if reached else None
+
+
 # -- all of it -----------------------------------------------------------------------------------------------------
 
 
@@ -252,6 +272,7 @@ def compare(
                 "parameters": sum(p.numel() for p in t.net.parameters()),
                 "sequence parameters": sum(p.numel() for p in t.net.sequence.parameters()),
                 "run": logged(runs[name]),
+                "learning": learning(runs[name]),
                 "versions": {},
             }
             for version, graph in versions(data, samples).items():
@@ -348,6 +369,9 @@ def claims(report: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     if a["run"] and b["run"]:
         x, y = (g["run"]["samples per second"] for g in (a, b))
         out.append(("training samples a second, the runs", CLAIMS["training"], f"×{x / y:.2f}", "–"))
+    times = sooner(a["learning"], b["learning"])
+    told = f"×{times:.1f} or more" if times else "never reached"
+    out.append(("fewer lines seen for the LSTM's last error rate", CLAIMS["training"], told, "–"))
     return out
 
 
@@ -394,6 +418,13 @@ def tables(report: Mapping[str, Any]) -> list[tuple[list[str], list[list[str]]]]
             [name, f"{g['parameters']:,}", f"{g['sequence parameters']:,}", *(f"{x:.0f}" for x in figures), told]
         )
     out.append((head, body))
+    checks = zip(*(report["generations"][x]["learning"] for x in GENERATIONS), strict=False)
+    body = [
+        [f"{x['minutes']:.0f} min", *(f"{r['cer']:.3f} after {r['samples']:,.0f} lines" for r in (x, y))]
+        for x, y in checks
+    ]
+    if body:
+        out.append((["drawn lines, character error rate on the way", *GENERATIONS], body))
     out.append((["attention against LSTM", "claimed", "FP32", "INT8"], [list(row) for row in claims(report)]))
     return out
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from benchmarks import architecture
-from benchmarks.generations import CLAIMS, change, claims, markdown, sequence_model, turns, versions
+from benchmarks.generations import CLAIMS, change, claims, learning, markdown, sequence_model, sooner, turns, versions
 from calibration.samples import Samples
 from edge_ocr.engine import OnnxEngine
 from export.checkpoint import Trained
@@ -74,7 +74,10 @@ def report() -> dict[str, Any]:
     def generation(cer: float, ms: float, rate: float) -> dict[str, Any]:
         training = {"step, CPU ms": ms, "samples per CPU second": rate, "sequence layers, CPU ms": ms}
         both = {k: version(cer, ms, rate) for k in ("FP32", "INT8")}
-        return {"parameters": 1, "sequence parameters": 1, "run": {}, "versions": both, "training": training}
+        run = {"minutes": 2, "samples": 80, "samples per second": rate}
+        way = [{"minutes": k, "samples": 40 * k, "cer": 2 * cer / k} for k in (1, 2, 3)]
+        told = {"run": run, "learning": way, "versions": both, "training": training}
+        return {"parameters": 1, "sequence parameters": 1, **told}
 
     generations = {"attention": generation(0.15, 1.0, 30.0), "lstm": generation(0.2, 2.0, 10.0)}
     return {"generations": generations, "date": "today", "machine": "here", "command": "this"}
@@ -86,8 +89,21 @@ def test_claims_stand_beside_what_was_measured() -> None:
     assert rows["crops a second, one caller"] == ("+27 %", "+200 %")
     assert rows["CPU, whole recognizer, 32 columns"] == ("−50 %", "−50 %")
     assert rows["training samples a CPU second"] == ("×4", "×3.00")
+    assert rows["fewer lines seen for the LSTM's last error rate"] == ("×4", "×1.0 or more")
     assert change(1, 0) == "–"
+    assert "| 2 min | 0.150 after 80 lines | 0.200 after 80 lines |" in markdown(report())
     assert "| attention, INT8 | 10 | 0.1500 |" in markdown(report())
+
+
+def test_how_much_sooner_one_learns(tmp_path: Path) -> None:
+    rows = [{"minutes": k, "samples": 100 * k, "synthetic_cer": 1 / k, "loss": 1.0} for k in (1, 2, 4)]
+    log = "\n".join(json.dumps(r) for r in [*rows, {"minutes": 5, "loss": 0.5}])
+    (tmp_path / "log.jsonl").write_text(log + "\n", encoding="utf-8")
+    slow = learning(tmp_path)
+    assert [r["samples"] for r in slow] == [100, 200, 400] and slow[-1]["cer"] == 0.25
+    assert sooner([{"samples": 100, "cer": 0.3}, {"samples": 160, "cer": 0.2}], slow) == 2.5
+    assert sooner([{"samples": 900, "cer": 0.3}], slow) is None and sooner(slow, []) is None
+    assert learning(tmp_path / "nowhere") == []
 
 
 def test_trunks_have_the_same_multiply_adds() -> None:
