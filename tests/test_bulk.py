@@ -207,7 +207,8 @@ def test_no_worker_outlives_a_killed_run(work: pathlib.Path, models: str, many: 
 
 
 def settings(models: str) -> dict[str, Any]:
-    return {"languages": ["ko"], "threads": 1, "min_confidence": None, "models": models, "mask": False, "every": 30}
+    return {"languages": ["ko"], "threads": 1, "min_confidence": None, "models": models, "runtime": "onnx",
+            "mask": False, "every": 30}
 
 
 def test_a_worker_that_dies_costs_no_picture(work: pathlib.Path, models: str) -> None:
@@ -358,9 +359,11 @@ def test_parquet_keeps_all_that_a_reading_says(work: pathlib.Path) -> None:
     reading = OCR(threads=1).read(ROOT / "demo" / "sample.jpg").to_dict()
     assert reading["words"]
     made = {"id": "00" * 16, "image": "한글.jpg", **reading}
-    table.write(work / "x.parquet", [made, row(1)])
+    turned = {**made, "id": "11" * 16, "rotation": 90, "mirrored": True}
+    table.write(work / "x.parquet", [made, row(1), turned])
     back = list(table.rows(work / "x.parquet"))
     assert back[1] == row(1)
+    assert json.dumps({**back[2], "ms": 0}) == json.dumps({**turned, "ms": 0})
     assert back[0].keys() == made.keys()
     assert json.dumps({**back[0], "ms": 0}) == json.dumps({**made, "ms": 0})
     np.testing.assert_allclose(list(back[0]["ms"].values()), list(made["ms"].values()), rtol=1e-4, atol=0.01)

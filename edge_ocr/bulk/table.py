@@ -31,7 +31,7 @@ def arrow() -> Any:
 @functools.cache
 def schema() -> Any:
     """One row a picture. ``text`` is what was read, line by line; ``error`` is null where it was read at all. Quads are
-    eight numbers, x y of four corners, in pixels of the upright picture."""
+    eight numbers, x y of four corners, in pixels of the picture; ``rotation`` and ``mirrored`` as in a Reading."""
     pa = arrow()
     quad, share, text = pa.list_(pa.float32(), 8), pa.float32(), pa.string()
     character = pa.struct([("text", text), ("confidence", share)])
@@ -41,6 +41,7 @@ def schema() -> Any:
     return pa.schema([
         ("id", pa.binary(16)), ("image", text), ("width", pa.int32()), ("height", pa.int32()), ("text", text),
         ("words", pa.list_(word)), ("lines", pa.list_(line)),
+        ("rotation", pa.int16()), ("mirrored", pa.bool_()),
         ("ms", pa.struct([(stage, pa.float32()) for stage in _STAGES])), ("error", text),
     ])
 
@@ -117,7 +118,7 @@ def _flat(row: Row) -> dict[str, Any]:
     words = [{**word, "quad": [v for point in word["quad"] for v in point]} for word in row["words"]]
     lines = [{**line, "quad": [v for point in line["quad"] for v in point]} for line in row["lines"]]
     return {**flat, "width": row["width"], "height": row["height"], "words": words, "lines": lines, "ms": row["ms"],
-            "text": "\n".join(line["text"] for line in lines)}
+            "rotation": row.get("rotation", 0), "mirrored": row.get("mirrored", False), "text": "\n".join(line["text"] for line in lines)}
 
 
 def _row(flat: dict[str, Any]) -> Row:
@@ -132,8 +133,10 @@ def _row(flat: dict[str, Any]) -> Row:
     ]
     lines = [{"quad": _quad(x["quad"]), "text": x["text"], "confidence": round(x["confidence"], 4), "words": x["words"]}
              for x in flat["lines"]]
-    return {**head, "width": flat["width"], "height": flat["height"], "words": words, "lines": lines,
-            "ms": {stage: round(value, 2) for stage, value in flat["ms"].items()}}
+    row = {**head, "width": flat["width"], "height": flat["height"], "words": words, "lines": lines,
+           "ms": {stage: round(value, 2) for stage, value in flat["ms"].items()}}
+    # as a Reading tells them: only where there is something to tell
+    return {**row, **{key: flat[key] for key in ("rotation", "mirrored") if flat[key]}}
 
 
 def _quad(values: list[float]) -> list[list[float]]:
