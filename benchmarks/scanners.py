@@ -29,6 +29,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from edge_ocr.ctc import greedy
 from edge_ocr.engine import OnnxEngine
 from edge_ocr.models import RecognizerModel
 from edge_ocr.recognize import Recognizer
@@ -143,12 +144,17 @@ def zone_part(recognizer: Recognizer, scanner: mrz.Scanner | None, synth: MrzSyn
             while image is None:
                 image = synth.line(rng, line, near)
             crops.append(image)
-        read = mrz.choose(mrz.LAYOUTS[kind], recognizer.log_probs(crops))
+        lps = recognizer.log_probs(crops)
+        read = mrz.choose(mrz.LAYOUTS[kind], lps)
         if read is None:
             return {"lines": len(lines)}, ()
         _, got, clear = read
         text = mrz.parse(got)
-        return judged(lines, got, text is not None and text.accepted and clear), got
+        accepted = text is not None and text.accepted and clear
+        if accepted:
+            words = [recognizer.word_of(lp, line) for lp, line in zip(lps, got, strict=True)]
+            accepted = mrz.believable(mrz.LAYOUTS[kind], words, [greedy(lp).text for lp in lps])
+        return judged(lines, got, accepted), got
 
     def whole(rng: Rng, lines: tuple[str, ...], kind: str) -> tuple[dict[str, int], tuple[str, ...]]:
         assert scanner is not None

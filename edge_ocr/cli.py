@@ -125,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     cli_scan.add_arguments(scan)
     _add_common(scan)
+    _add_runner(scan)
     cli_redact.add_mask(scan)
     scan.set_defaults(act=_scan)
 
@@ -281,14 +282,13 @@ def _detect(options: argparse.Namespace) -> int:
 def _live(options: argparse.Namespace) -> int:
     if options.scan == "text":
         return cli_live.live(_make_ocr(options, languages=options.lang), options)
-    if options.engine != "onnx":
-        raise InputError(f"--engine {options.engine} reads text; with --scan {options.scan} leave it out")
     from edge_ocr.image import opencv
 
     opencv()
     from edge_ocr.scanners.live import scan_reader
 
-    return cli_live.live(scan_reader(options.scan, threads=options.threads, models_dir=options.models), options)
+    given = {"threads": options.threads, "models_dir": options.models, "engine": options.engine}
+    return cli_live.live(scan_reader(options.scan, **given), options)
 
 
 def _serve(options: argparse.Namespace) -> int:

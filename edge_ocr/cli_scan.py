@@ -63,9 +63,11 @@ def make_work(options: argparse.Namespace) -> Callable[[NDArray[np.uint8]], tupl
     from edge_ocr.scanners import idcard, mrz, plate
     from edge_ocr.types import TextWord
 
-    sure = {} if options.min_confidence is None else {"min_confidence": options.min_confidence}
+    given: dict[str, Any] = {"threads": options.threads, "models_dir": options.models, "engine": options.engine}
+    if options.min_confidence is not None:
+        given["min_confidence"] = options.min_confidence
     if options.what == "plate":
-        plates = plate.Scanner(threads=options.threads, models_dir=options.models, foreign=options.foreign, **sure)
+        plates = plate.Scanner(foreign=options.foreign, **given)
 
         def read_plates(image: NDArray[np.uint8]) -> tuple[dict[str, Any], str, Any]:
             found = plates.scan(image)
@@ -75,7 +77,7 @@ def make_work(options: argparse.Namespace) -> Callable[[NDArray[np.uint8]], tupl
 
         return read_plates
     if options.what == "idcard":
-        cards = idcard.Scanner(threads=options.threads, models_dir=options.models, **sure)
+        cards = idcard.Scanner(**given)
 
         def read_cards(image: NDArray[np.uint8]) -> tuple[dict[str, Any], str, Any]:
             found = cards.scan(image)
@@ -89,7 +91,7 @@ def make_work(options: argparse.Namespace) -> Callable[[NDArray[np.uint8]], tupl
             return result, "\n".join(_tell_card(c) for c in found), words
 
         return read_cards
-    zones = mrz.Scanner(threads=options.threads, models_dir=options.models, **sure)
+    zones = mrz.Scanner(**given)
 
     def read_zones(image: NDArray[np.uint8]) -> tuple[dict[str, Any], str, Any]:
         found = zones.scan(image)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from edge_ocr.crop import crop_quads, cut_overlaps, is_tall
 from edge_ocr.detect import Detector
-from edge_ocr.engine import Engine, OnnxEngine
-from edge_ocr.engine_tflite import TfliteEngine
+from edge_ocr.engine import Engine
+from edge_ocr.engines import engine_named
 from edge_ocr.errors import ImageError, InputError
 from edge_ocr.image import load_image
 from edge_ocr.isolated import believable
@@ -56,7 +56,6 @@ _LOOK = 1280  # and so many pixels are enough to do it
 _OVER, _OVER_SURE, _OVER_MOST = 0.6, 0.8, 64  # lines upside down: read below the first, turned above the second
 
 # by the kind of file that they run
-_ENGINES: dict[str, type[OnnxEngine] | type[TfliteEngine]] = {"onnx": OnnxEngine, "tflite": TfliteEngine}
 
 
 class OCR:
@@ -116,7 +115,7 @@ class OCR:
         if min_confidence is None:
             min_confidence = min(m.manifest.confidence.minimum for m in self._recognizer_models)
         self.min_confidence = float(min_confidence)
-        self._engine = engine if callable(engine) else self._engine_named(engine)
+        self._engine = engine if callable(engine) else engine_named(engine, threads=self.threads)
         self._lock = threading.Lock()
         self._detector: Detector | None = None
         self._recognizers: tuple[Recognizer, ...] | None = None
@@ -368,11 +367,6 @@ class OCR:
                 self._limit_opencv()
                 self._recognizers = tuple(Recognizer(m.manifest, self._engine(m)) for m in self._recognizer_models)
             return self._recognizers
-
-    def _engine_named(self, name: str) -> Callable[[Model], Engine]:
-        if not isinstance(name, str) or name not in _ENGINES:
-            raise InputError(f"engine: expected {' or '.join(map(repr, _ENGINES))}, or a function, found {name!r}")
-        return lambda model: _ENGINES[name](model.read(name), threads=self.threads)
 
     def _limit_opencv(self) -> None:
         # Its pool is one for the whole process, as wide as the machine; it is only ever made smaller.

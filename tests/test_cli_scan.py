@@ -65,3 +65,20 @@ def test_wrong_use_is_said(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture
     (tmp_path / "none").mkdir()
     assert main(["scan", "plate", "x.png", "--models", str(tmp_path / "none")]) == 2
     assert "no detector" in capsys.readouterr().err
+
+
+def test_scanners_run_in_either_engine() -> None:
+    pytest.importorskip("ai_edge_litert", reason="pip install 'edge-ocr[tflite]'")
+    from edge_ocr.errors import InputError
+    from edge_ocr.scanners import mrz, plate
+
+    line = np.full((40, 300), 230, np.uint8)
+    cv2.putText(line, "1234567890", (12, 31), cv2.FONT_HERSHEY_SIMPLEX, 1.1, 20, 2, cv2.LINE_AA)
+    picture = cv2.cvtColor(cv2.copyMakeBorder(line, 60, 60, 60, 60, cv2.BORDER_REPLICATE), cv2.COLOR_GRAY2RGB)
+    for scanner in (plate.Scanner, mrz.Scanner):
+        one, other = scanner(), scanner(engine="tflite")
+        a, b = (x._recognizer.log_probs([line])[0] for x in (one, other))
+        assert (a.symbols.argmax(1) == b.symbols.argmax(1)).mean() > 0.95
+        assert [r.quad for r in one._detector.detect(picture)] and other.scan(picture) == one.scan(picture)
+        with pytest.raises(InputError, match="engine"):
+            scanner(engine="caffe")

@@ -18,7 +18,7 @@ LEVELS = [
     {"errors", "types"},
     {"geometry", "ctc", "manifest", "engine", "pattern"},
     {"image", "preprocess", "engine_tflite", "models", "views", "constrain"},
-    {"detect", "crop", "recognize", "layout", "isolated", "lean", "orient", "stacks", "whole"},
+    {"detect", "crop", "engines", "recognize", "layout", "isolated", "lean", "orient", "stacks", "whole"},
     {"reader"},
     {"capture", "quality", "track", "vote", "extent", "scanners", "redact", "draw", "formats"},
     {"stream"},

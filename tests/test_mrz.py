@@ -128,9 +128,10 @@ def draw(
     *,
     pieces: int = 3,
     shade: dict[tuple[int, int], float] | None = None,
+    missed: tuple[int, ...] = (),
 ) -> tuple[pathlib.Path, np.ndarray]:
     """A picture of the lines, found in several pieces each, and the models that read it. ``shade``: greys of single
-    characters, to make them look like something between two."""
+    characters, to make them look like something between two; ``missed``: pieces that are not found."""
     size = (256, 32 * (-(-(coded.width(lines[0]) + 60) // 32)))
     image = np.full((*size, 3), coded.WHITE, np.uint8)
     words = []
@@ -139,7 +140,8 @@ def draw(
         coded.put(image, 24, y, line, ALPHABET)
         cuts = [round(i * len(line) / pieces) for i in range(pieces + 1)]
         for a, b in zip(cuts, cuts[1:], strict=False):
-            words.append(coded.box(24 + a * (coded.CELL + coded.GAP), y, line[a:b]))
+            if cuts.index(a) not in missed:
+                words.append(coded.box(24 + a * (coded.CELL + coded.GAP), y, line[a:b]))
         for (row, at), grey in (shade or {}).items():
             if row == k:
                 x = 24 + at * (coded.CELL + coded.GAP)
@@ -159,6 +161,13 @@ def test_zones_are_found_read_and_accepted(tmp_path: pathlib.Path, name: str) ->
     data = json.loads(json.dumps(zone.to_dict()))
     assert data["accepted"] is True
     assert data["fields"]["line1"]["raw"] == SPECIMENS[name][0]
+
+
+@pytest.mark.parametrize("name", SPECIMENS)
+def test_fillers_that_were_not_found_are_looked_for(tmp_path: pathlib.Path, name: str) -> None:
+    folder, image = draw(tmp_path, SPECIMENS[name], pieces=4, missed=(3,))
+    (zone,) = Scanner(models_dir=folder).scan(image)
+    assert (zone.layout, zone.lines, zone.accepted) == (name, SPECIMENS[name], True)
 
 
 def test_check_digits_choose_between_look_alikes(tmp_path: pathlib.Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 from test_detect import Oracle, bars
 from test_detect import manifest as detector_manifest
 
-import edge_ocr.reader as reader
 from edge_ocr import OCR, Crop, Frame
+from edge_ocr.engines import ENGINES
 from edge_ocr.errors import ImageError, InputError, IntegrityError, ModelNotFound
 from edge_ocr.manifest import (
     Confidence,
@@ -87,7 +87,7 @@ def models(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> dict[str,
         engines.setdefault("threads", set()).add(threads)
         return engines[name]
 
-    monkeypatch.setitem(reader._ENGINES, "onnx", engine)
+    monkeypatch.setitem(ENGINES, "onnx", engine)
     for name in ("oracle", "ko", "en"):
         folder = tmp_path / name
         folder.mkdir()

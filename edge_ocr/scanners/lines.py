@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge_ocr import geometry as g
 from edge_ocr.detect import Detector
-from edge_ocr.engine import OnnxEngine
+from edge_ocr.engines import engine_named
 from edge_ocr.errors import ModelNotFound
 from edge_ocr.models import RecognizerModel, find_detector, find_recognizer, list_models
 from edge_ocr.recognize import Recognizer
@@ -45,18 +45,20 @@ def find_first(names: Sequence[str], models_dir: str | os.PathLike[str] | None) 
     raise ModelNotFound(f"none of the recognizers {', '.join(names)} is there, only {', '.join(sorted(there))}")
 
 
-def make_detector(models_dir: str | os.PathLike[str] | None, *, threads: int) -> Detector:
-    """The detector of the folder of models, ready to run. Raises ModelNotFound."""
+def make_detector(
+    models_dir: str | os.PathLike[str] | None, *, threads: int, engine: str = "onnx"
+) -> Detector:
+    """The detector of the folder of models, ready to run. Raises ModelNotFound, InputError for an unknown engine."""
     model = find_detector(models_dir)
-    return Detector(model.manifest, OnnxEngine(model.read(), threads=threads))
+    return Detector(model.manifest, engine_named(engine, threads=threads)(model))
 
 
 def make_recognizer(
-    names: Sequence[str], models_dir: str | os.PathLike[str] | None, *, threads: int
+    names: Sequence[str], models_dir: str | os.PathLike[str] | None, *, threads: int, engine: str = "onnx"
 ) -> Recognizer:
-    """The recognizer that ``find_first`` finds, ready to run."""
+    """The recognizer that ``find_first`` finds, ready to run. Raises as ``make_detector`` does."""
     model = find_first(names, models_dir)
-    return Recognizer(model.manifest, OnnxEngine(model.read(), threads=threads))
+    return Recognizer(model.manifest, engine_named(engine, threads=threads)(model))
 
 
 def chains(

@@ -46,18 +46,20 @@ class ScanReader(Protocol):
     def warm_up(self) -> None: ...
 
 
-def scan_reader(what: str, *, threads: int = 1, models_dir: str | os.PathLike[str] | None = None) -> ScanReader:
+def scan_reader(
+    what: str, *, threads: int = 1, models_dir: str | os.PathLike[str] | None = None, engine: str = "onnx"
+) -> ScanReader:
     """What ``Stream`` takes in place of an ``OCR`` to read only plates ("plate"), zones of travel documents ("mrz") or
     identity papers ("idcard"). Raises InputError for anything else, ModelNotFound where a model is missing."""
     quality = find_detector(models_dir).manifest.quality
     if what == "plate":
-        return _Plates(plate.Scanner(threads=threads, models_dir=models_dir), quality)
+        return _Plates(plate.Scanner(threads=threads, models_dir=models_dir, engine=engine), quality)
     if what == "mrz":
-        return _Documents(mrz.Scanner(threads=threads, models_dir=models_dir), quality)
+        return _Documents(mrz.Scanner(threads=threads, models_dir=models_dir, engine=engine), quality)
     if what == "idcard":
         from edge_ocr.scanners import idcard
 
-        return _Documents(idcard.Scanner(threads=threads, models_dir=models_dir), quality)
+        return _Documents(idcard.Scanner(threads=threads, models_dir=models_dir, engine=engine), quality)
     raise InputError(f"scan: expected one of {', '.join(KINDS)}, found {what!r}")
 
 

@@ -14,7 +14,7 @@ import datetime
 import itertools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ from edge_ocr.errors import InputError
 from edge_ocr.geometry import bounding_rectangle, heights, reading_angles, widths
 from edge_ocr.image import load_image
 from edge_ocr.recognize import align
-from edge_ocr.scanners.lines import make_detector, make_recognizer, to_quad
+from edge_ocr.scanners.lines import Line, make_detector, make_recognizer, to_quad, widen
 from edge_ocr.scanners.strings import distance
 from edge_ocr.scanners.zone_fit import fit_lines
 from edge_ocr.types import Quad, Region, TextWord
@@ -38,7 +38,10 @@ from edge_ocr.types import Quad, Region, TextWord
 if TYPE_CHECKING:
     from edge_ocr.image import ImageSource
 
-__all__ = ["ALPHABET", "LAYOUTS", "Field", "Layout", "Mrz", "MrzText", "Scanner", "check_digit", "choose", "parse"]
+__all__ = [
+    "ALPHABET", "LAYOUTS", "Field", "Layout", "Mrz", "MrzText", "Scanner", "believable", "check_digit", "choose",
+    "parse",
+]  # fmt: skip
 
 Image = NDArray[np.uint8]
 # The recognizer made for this, else those that know the characters at least.
@@ -203,7 +206,7 @@ def _date(text: str, latest: int) -> str:
 _SMALLEST = 5.0  # pixels: lower text is not tried
 _GAP = 5.0  # heights that may lie between two found words of a line
 _FILLERS = 24.0  # and between such as stand exactly level: a run of fillers is easily missed
-_LONG = 9.0  # heights that a found row is wide at least; the longest of a zone twice that
+_LONG = 9.0  # heights that a found row is wide at least; the longest of a zone half as much again
 _BEAM, _TOP = 8, 4
 _ZONES = 30  # places in a picture that are read, the likeliest
 _FITTED = 8  # of them, those that are not accepted at once, the likeliest are cut out anew along their ink
@@ -213,7 +216,10 @@ _LUCK = 0.02  # the share of wrong readings that may pass by chance
 _FAR = 10.0  # natural logarithms by which a line may be less likely than the likeliest, and be chosen for its digits
 _CLEAR = 3.0  # and by which another line that passes must be less likely, or neither is believed
 _LENGTH = 0.1  # share of a layout's width by which a plain reading may be longer or shorter
+_READ = 0.6  # share of a layout's width that was read where the rest is looked for
 _KIND = 0.3  # confidence of a zone's first letter
+_SURE = 0.6  # and of every character under a check digit: one wrong reading in ten passes its own by chance,
+_SWAPPED = 0.05  # but for a single one that the check digit put right
 _OFF = 0.2  # share of a line's characters in which layout and plain reading may differ
 
 
@@ -284,7 +290,8 @@ class _Row:
 class Scanner:
     """Finds and reads machine-readable zones in pictures.
 
-    ``threads`` and ``models_dir`` as for ``OCR``. ``min_confidence``: zones that are read less surely are left out.
+    ``threads``, ``models_dir`` and ``engine`` (by name) as for ``OCR``. ``min_confidence``: zones that are read less
+    surely are left out.
     ``detector``: one that is there already, for those who look for more than zones.
 
     The recognizer is ``mrz`` where the folder of models has it, else the one of English, or of Korean, which know the
@@ -299,12 +306,13 @@ class Scanner:
         models_dir: str | os.PathLike[str] | None = None,
         min_confidence: float = 0.5,
         detector: Detector | None = None,
+        engine: str = "onnx",
     ) -> None:
         if not 0 <= min_confidence <= 1:
             raise InputError(f"min_confidence: expected a number in 0..1, found {min_confidence!r}")
         self.min_confidence = float(min_confidence)
-        self._detector = detector if detector is not None else make_detector(models_dir, threads=threads)
-        self._recognizer = make_recognizer(MODELS, models_dir, threads=threads)
+        self._detector = detector if detector is not None else make_detector(models_dir, threads=threads, engine=engine)
+        self._recognizer = make_recognizer(MODELS, models_dir, threads=threads, engine=engine)
         self.recognizer = self._recognizer.manifest.name
 
     def scan(self, image: ImageSource) -> tuple[Mrz, ...]:
@@ -319,12 +327,14 @@ class Scanner:
         looked: list[frozenset[int]] = []
         done: list[frozenset[int]] = []
         for rows, quads in _zones(regions):
-            zone = self._read(picture, quads)
+            zone, plain = self._read(picture, quads)
             if (zone is None or not zone.accepted) and len(looked) < _FITTED and not any(rows & r for r in done):
                 looked.append(rows)
-                better = fit_lines(picture, quads)
-                again = self._read(picture, better) if better is not None else None
-                zone = max((z for z in (zone, again) if z is not None), key=_worth, default=None)
+                for better in _better(picture, quads, plain):
+                    again, _ = self._read(picture, better)
+                    zone = max((z for z in (zone, again) if z is not None), key=_worth, default=None)
+                    if zone is not None and zone.accepted:
+                        break
             if zone is not None and zone.confidence >= self.min_confidence:
                 found.append((rows, zone))
                 done += [rows] if zone.accepted else []
@@ -335,7 +345,8 @@ class Scanner:
                 kept.append((rows, zone))
         return tuple(zone for _, zone in kept)
 
-    def _read(self, picture: Image, quads: NDArray[np.float64]) -> Mrz | None:
+    def _read(self, picture: Image, quads: NDArray[np.float64]) -> tuple[Mrz | None, tuple[str, ...]]:
+        """The zone in these lines, if there is one, and what was read there plainly."""
         given = self._recognizer.manifest.input
         crops = [c.image for c in crop_quads(picture, quads, height=given.height, margin=given.margin)]
         lps = self._recognizer.log_probs(crops)
@@ -354,14 +365,15 @@ class Scanner:
             if text is None or any(distance(p, x) > _OFF * len(x) for p, x in zip(plain, lines, strict=True)):
                 continue
             # The first letter decides the layout, and few check digits of a wrong one hold by chance.
-            kind = self._recognizer.word_of(lps[0], lines[0]).characters[0].confidence
-            accepted = text.accepted and clear and kind >= _KIND
+            words = [self._recognizer.word_of(lp, line) for lp, line in zip(lps, lines, strict=True)]
+            kind = words[0].characters[0].confidence
+            accepted = text.accepted and clear and kind >= _KIND and believable(layout, words, plain)
             # Check digits of a wrong layout may hold by chance, but then the lines fit badly.
             rank = score + (_BONUS if accepted else 0.0)
             if best is None or rank > best[0]:
                 best = (rank, accepted, layout, lines, text)
         if best is None:
-            return None
+            return None, plain
         _, accepted, layout, lines, text = best
         words = [self._recognizer.word_of(lp, line) for lp, line in zip(lps, lines, strict=True)]
         angle = float(reading_angles(quads[:1])[0])
@@ -372,7 +384,44 @@ class Scanner:
             _edges(align(lp, line), len(lp.symbols), q, margin) for lp, line, q in zip(lps, lines, quads, strict=True)
         ]
         fields = _fields(layout, text, words, edges)
-        return Mrz(layout.name, fields, accepted, text.checks, confidence, quad, plain)
+        return Mrz(layout.name, fields, accepted, text.checks, confidence, quad, plain), plain
+
+
+def _better(picture: Image, quads: NDArray[np.float64], plain: Sequence[str]) -> Iterator[NDArray[np.float64]]:
+    """Other places that the lines of a zone may have, f64 ``[n, 4, 2]``: fitted to their ink, and longer, where too few
+    characters stand in them, since a run of fillers at the end is easily missed. Characters stand evenly, so how far
+    the missing ones reach is known."""
+    fitted = fit_lines(picture, quads)
+    if fitted is not None:
+        yield fitted
+    count = max(len(text) for text in plain)
+    # The longest first: a shorter layout fits a longer one without its end.
+    for width in sorted({x.width for x in LAYOUTS.values() if len(x.lines) == len(quads)}, reverse=True):
+        if _READ * width <= count < width:
+            more = (width - count + 0.5) / count
+            longer = np.array([
+                widen(line, end=more * line.width / max(line.height, 1.0)) for line in (Line((), q) for q in quads)
+            ])  # fmt: skip
+            yield longer
+            fitted = fit_lines(picture, longer)
+            if fitted is not None:
+                yield fitted
+
+
+def believable(layout: Layout, words: Sequence[TextWord], plain: Sequence[str]) -> bool:
+    """Whether the characters that check digits are over, and these digits, are sure enough for their agreement to mean
+    something: all of them, or all but one that was not read so (``plain``) and was chosen for its check digit. Two
+    mistakes cancel each other in a check digit every tenth time. ``words``: the lines."""
+    places = [layout.fields[name] for name in layout.checks] + [(k, a, a + 1) for k, a in layout.checks.values()]
+    if layout.composite is not None:
+        pieces, (k, a) = layout.composite
+        places += [*pieces, (k, a, a + 1)]
+    under = {(k, i) for k, a, b in places for i in range(a, b)}
+    unsure = [c for c in (words[k].characters[i].confidence for k, i in under) if c < _SURE]
+    if not unsure:
+        return True
+    changed = sum(distance(plain[k], words[k].text) for k in {k for k, _ in under})
+    return changed == 1 and len(unsure) == 1 and unsure[0] >= _SWAPPED
 
 
 def _worth(zone: Mrz) -> float:
@@ -520,7 +569,7 @@ def _zones(regions: Sequence[Region]) -> list[tuple[frozenset[int], NDArray[np.f
             middle = (group[0].left + group[0].right) / 2
             # Boxes of large print may be much too high; lines that stand one below the other cannot be.
             height = min(height, 0.75 * (group[-1].at(middle) - group[0].at(middle)) / (count - 1))
-            if max((r.right - r.left) / height for r in group) < 2 * _LONG:
+            if max((r.right - r.left) / height for r in group) < 1.5 * _LONG:
                 continue
             left, ends = min(r.left for r in group) - 0.25 * height, [r.right for r in group]
             # What stands beside a zone may have been taken for a part of a line, seldom of all of them.
@@ -604,7 +653,9 @@ def _stacks(rows: Sequence[_Row], count: int) -> list[tuple[int, ...]]:
                 apart = lower.at(u) - upper.at(u)
                 shared = min(upper.right, lower.right) - max(upper.left, lower.left)
                 alike = size < 1.7 * min(upper.height, lower.height)
-                near = 0.8 * size < apart < 3.5 * size and abs(upper.left - lower.left) < 4 * size
+                # The beginning of one may have been missed, as the fillers at its end often are.
+                aside = min(abs(upper.left - lower.left), abs(upper.right - lower.right))
+                near = 0.8 * size < apart < 3.5 * size and aside < 4 * size
                 if alike and near and shared > 0.25 * max(upper.right - upper.left, lower.right - lower.left):
                     longer.append((*chosen, k))
         out = longer

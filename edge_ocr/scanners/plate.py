@@ -20,16 +20,13 @@ from numpy.typing import NDArray
 from edge_ocr.constrain import Pattern, search
 from edge_ocr.crop import crop_quads
 from edge_ocr.ctc import LogProbs, greedy
-from edge_ocr.detect import Detector
-from edge_ocr.engine import OnnxEngine
 from edge_ocr.errors import InputError
 from edge_ocr.geometry import bounding_rectangle, heights, quad_iou_matrix, reading_angles
 from edge_ocr.image import load_image
-from edge_ocr.models import find_detector, find_recognizer
 from edge_ocr.preprocess import crop_to_line
 from edge_ocr.recognize import Recognizer, align
 from edge_ocr.scanners import korea
-from edge_ocr.scanners.lines import Line, chains, find_first, line_of, to_quad, widen
+from edge_ocr.scanners.lines import Line, chains, line_of, make_detector, make_recognizer, to_quad, widen
 from edge_ocr.scanners.strings import distance
 from edge_ocr.types import Quad, Region, TextCharacter
 
@@ -267,7 +264,8 @@ def grammar() -> Pattern:
 class Scanner:
     """Finds and reads number plates in pictures.
 
-    ``threads`` and ``models_dir`` as for ``OCR``. ``min_confidence``: less sure readings are left out. ``foreign``:
+    ``threads``, ``models_dir`` and ``engine`` (by name) as for ``OCR``. ``min_confidence``: less sure readings are left
+    out. ``foreign``:
     give what looks like another country's plate too, as Latin letters and digits; any other short word of capitals and
     digits looks like one as well, so this is off unless asked for.
 
@@ -282,19 +280,17 @@ class Scanner:
         models_dir: str | os.PathLike[str] | None = None,
         min_confidence: float = CONFIDENCE,
         foreign: bool = False,
+        engine: str = "onnx",
     ) -> None:
         if not 0 <= min_confidence <= 1:
             raise InputError(f"min_confidence: expected a number in 0..1, found {min_confidence!r}")
         self.min_confidence = float(min_confidence)
-        detector = find_detector(models_dir)
-        self._detector = Detector(detector.manifest, OnnxEngine(detector.read(), threads=threads))
-        model = find_first(MODELS, models_dir)
-        self.recognizer = model.manifest.name
-        self._recognizer = Recognizer(model.manifest, OnnxEngine(model.read(), threads=threads))
+        self._detector = make_detector(models_dir, threads=threads, engine=engine)
+        self._recognizer = make_recognizer(MODELS, models_dir, threads=threads, engine=engine)
+        self.recognizer = self._recognizer.manifest.name
         self._latin: Recognizer | None = None
         if foreign:
-            other = find_recognizer("en", models_dir)
-            self._latin = Recognizer(other.manifest, OnnxEngine(other.read(), threads=threads))
+            self._latin = make_recognizer(("en",), models_dir, threads=threads, engine=engine)
 
     def warm_up(self) -> None:
         """Runs the networks once in each of their shapes, so that no picture pays for that later."""
