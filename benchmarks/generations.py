@@ -255,6 +255,8 @@ def compare(
     if differing := [k for k in shape if configs["attention"][k] != configs["lstm"][k]]:
         raise SystemExit(f"the runs differ in {', '.join(differing)}: only the sequence layers may")
     crops = {x.name: labelled_crops(x) for x in labelled}
+    if bare := [name for name, pairs in crops.items() if not pairs]:
+        raise SystemExit(f"{', '.join(bare)}: no word has both a quad and a text there; nothing can be read")
     report: dict[str, Any] = {"generations": {}}
     graphs: dict[str, bytes] = {}
     parts: dict[str, bytes] = {}
