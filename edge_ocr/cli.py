@@ -167,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_serve.add_arguments(serve)
     _add_recognition(serve)
     _add_models(serve)
+    _add_runner(serve)
     serve.set_defaults(act=_serve)
 
     models = commands.add_parser(

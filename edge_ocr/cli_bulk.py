@@ -27,9 +27,9 @@ examples:
   edge-ocr bulk /data --out part3/ --shard 3/64                the third of 64 runs that share the work
 
 results: one row a picture: id, image (path, archive!member or video#frame), width, height, text, words and lines with
-  confidences and quads, ms, and error, null where it was read. An --out that ends in .parquet or .jsonl is one file,
-  there when all is done; while it runs, and when it was stopped, its parts are in <out>.parts/. Any other --out is a
-  folder of Parquet parts, which pyarrow, DuckDB and Spark read as one table.
+  confidences and quads, rotation and mirrored (what sets it upright), ms, and error, null where it was read. An --out
+  that ends in .parquet or .jsonl is one file, there when all is done; while it runs, and when it was stopped, its parts
+  are in <out>.parts/. Any other --out is a folder of Parquet parts, which pyarrow, DuckDB and Spark read as one table.
 
 archives: .zip .cbz .tar .tar.gz .tgz .tar.bz2 .tar.xz, nothing is unpacked to disk; archives inside archives are not
   opened. A member of more than 256 MiB, and an archive that unpacks to more than 1 GiB and 200 times its size, are
@@ -49,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with an --out that is there already")
     parser.add_argument("--engine", choices=("local", "ray"), default="local",
                         help="local: processes on this machine (default); ray: a Ray cluster (needs the extra [ray])")
+    parser.add_argument("--runtime", choices=("onnx", "tflite"), default="onnx",
+                        help="what runs the models; tflite needs pip install 'edge-ocr[tflite]' (default: onnx)")
     parser.add_argument("--workers", type=_count, default=None, metavar="N",
                         help="processes, each with its own models (default: as many as there are processors)")
     parser.add_argument("--ray-address", metavar="ADDRESS", default=None,
@@ -71,9 +73,10 @@ def bulk(options: argparse.Namespace) -> int:
     with _progress() as progress:
         summary = run(
             options.sources, options.out, resume=options.resume, engine=options.engine, languages=options.lang,
-            min_confidence=options.min_confidence, models_dir=options.models, mask=options.mask,
-            workers=options.workers, threads=options.threads, every=options.every, timeout=options.timeout,
-            shard=options.shard, save_seconds=options.save_every, ray_address=options.ray_address, progress=progress,
+            min_confidence=options.min_confidence, models_dir=options.models, runtime=options.runtime,
+            mask=options.mask, workers=options.workers, threads=options.threads, every=options.every,
+            timeout=options.timeout, shard=options.shard, save_seconds=options.save_every,
+            ray_address=options.ray_address, progress=progress,
         )
     told = f"{summary.rows} read, {summary.errors} of them with errors"
     if summary.before:

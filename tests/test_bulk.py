@@ -24,7 +24,7 @@ import pyarrow.parquet
 import pytest
 import tiny
 
-from edge_ocr import InputError, ModelNotFound, Reading
+from edge_ocr import EngineError, InputError, ModelNotFound, Reading
 from edge_ocr.bulk import run
 from edge_ocr.bulk.pool import Pool
 from edge_ocr.bulk.store import Store
@@ -117,6 +117,18 @@ def test_a_finished_run_takes_what_is_new_and_nothing_else(work: pathlib.Path, m
     assert after.count("\n") == 7
     again = run(["in"], ["r.jsonl"], models_dir=models, workers=1, resume=True)
     assert (again.rows, again.before, again.total) == (0, 7, 7)
+
+
+def test_the_other_runtime(work: pathlib.Path, models: str) -> None:
+    pytest.importorskip("ai_edge_litert", reason="pip install 'edge-ocr[tflite]'")
+    with pytest.raises(EngineError, match="no 'tflite' file"):
+        run(["in"], ["r.jsonl"], models_dir=models, runtime="tflite", workers=1)
+    image = cv2.imread(str(ROOT / "demo" / "sample.jpg"))[450:605, 210:575]
+    cv2.imwrite("sign.png", image)
+    run(["sign.png"], ["s.parquet"], runtime="tflite", workers=1)
+    assert "주차장" in pyarrow.parquet.read_table("s.parquet")["text"][0].as_py()
+    with pytest.raises(InputError, match="runtime"):
+        run(["sign.png"], ["s.parquet"], workers=1, resume=True)
 
 
 def test_a_folder_of_parquet_is_one_table(work: pathlib.Path, models: str) -> None:

@@ -14,10 +14,11 @@ pytest.importorskip("fastapi", reason="needs the extra [serve]")
 from serving import Client, png, sample, serving, text64
 from test_serve_schemas import agrees
 
-from edge_ocr import OCR
+from edge_ocr import OCR, InputError
 from edge_ocr.redact import mask_reading
 from edge_ocr.scanners import mrz, plate
 from edge_ocr.serve import Settings
+from edge_ocr.serve.app import build
 from edge_ocr.serve.service import scanners
 from edge_ocr.types import Reading
 
@@ -174,6 +175,16 @@ def test_metrics_are_what_prometheus_reads(client: Client) -> None:
     assert counts[-1] == client.metric('edge_ocr_request_seconds_count{route="detect"}')
     assert client.metric("process_resident_memory_bytes") > 1e7
     assert client.metric("edge_ocr_in_flight") == 0 == client.metric("edge_ocr_bytes_held")
+
+
+def test_the_other_engine_says_the_same(reading: Reading) -> None:
+    pytest.importorskip("ai_edge_litert", reason="pip install 'edge-ocr[tflite]'")
+    with serving(Settings(engine="tflite", time_limit=280, receive_limit=60)) as client:
+        words = [w["text"] for w in client.post("/v1/read", CONTENT).json()["words"]]
+        assert len(set(words) & {w.text for w in reading.words}) >= len(reading.words) - 1
+        assert client.post("/v1/scan/mrz", CONTENT).json()["documents"] == []
+    with pytest.raises(InputError, match="'onnx' or 'tflite'"):
+        build(Settings(engine="abacus"))
 
 
 def test_the_examples_are_what_is_answered(client: Client) -> None:

@@ -46,6 +46,7 @@ def run(
     languages: Sequence[str] = ("ko", "en"),
     min_confidence: float | None = None,
     models_dir: str | None = None,
+    runtime: str = "onnx",
     mask: bool = False,
     workers: int | None = None,
     threads: int = 1,
@@ -58,7 +59,7 @@ def run(
     progress: Progress = lambda done, found, all_found, errors: None,
 ) -> Summary:
     """Reads every picture of ``sources`` once and writes ``outs``. See ``edge-ocr bulk --help`` for what each means;
-    ``shard`` is (number from 1, of how many).
+    ``shard`` is (number from 1, of how many); ``runtime``, "onnx" or "tflite", what ``OCR`` calls its engine.
 
     SIGINT and SIGTERM, in the main thread, stop it after making safe what was read. Raises InputError, ModelError and
     EngineError."""
@@ -72,12 +73,12 @@ def run(
     models = [find_detector(models_dir), *(find_recognizer(code, models_dir) for code in languages)]
     job = {
         "languages": list(languages), "min_confidence": min_confidence, "mask": mask, "every": every,
-        "shard": [number, of],
+        "shard": [number, of], "runtime": runtime,
         "models": {m.manifest.name: sorted(f.sha256 for f in m.manifest.files.values()) for m in models},
     }
     settings = {
         "languages": list(languages), "threads": threads, "min_confidence": min_confidence, "models": models_dir,
-        "mask": mask, "every": every,
+        "runtime": runtime, "mask": mask, "every": every,
     }
     store = Store(outs, job, resume=resume, rows=save_rows, seconds=save_seconds)
     try:

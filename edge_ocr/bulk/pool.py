@@ -136,6 +136,7 @@ class Pool:
             process.wait_until_ready()
         except EngineError:
             self._forget(process)
+            process.close()
             raise
         if self._stopped.is_set():
             process.kill("stopped")

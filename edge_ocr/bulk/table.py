@@ -118,7 +118,8 @@ def _flat(row: Row) -> dict[str, Any]:
     words = [{**word, "quad": [v for point in word["quad"] for v in point]} for word in row["words"]]
     lines = [{**line, "quad": [v for point in line["quad"] for v in point]} for line in row["lines"]]
     return {**flat, "width": row["width"], "height": row["height"], "words": words, "lines": lines, "ms": row["ms"],
-            "rotation": row.get("rotation", 0), "mirrored": row.get("mirrored", False), "text": "\n".join(line["text"] for line in lines)}
+            "rotation": row.get("rotation", 0), "mirrored": row.get("mirrored", False),
+            "text": "\n".join(line["text"] for line in lines)}
 
 
 def _row(flat: dict[str, Any]) -> Row:

@@ -53,7 +53,8 @@ def _serve(lines: BinaryIO, send: Any) -> None:
 
 
 class Worker:
-    """Reads tasks and hands rows to ``send``. ``settings``: languages, threads, models, min_confidence, every, mask."""
+    """Reads tasks and hands rows to ``send``. ``settings``: languages, threads, models, runtime, min_confidence,
+    every, mask."""
 
     def __init__(self, settings: dict[str, Any], send: Any) -> None:
         import numpy as np
@@ -65,7 +66,8 @@ class Worker:
 
         self._send, self._every, self._mask = send, int(settings["every"]), bool(settings["mask"])
         self._ocr = OCR(languages=tuple(settings["languages"]), threads=settings["threads"],
-                        min_confidence=settings["min_confidence"], models_dir=settings["models"])
+                        min_confidence=settings["min_confidence"], models_dir=settings["models"],
+                        engine=settings["runtime"])
         # loads the models, so that what is wrong with them is said now; warm_up() would run every shape they know
         self._ocr.read(np.full((64, 64, 3), 255, np.uint8))
         self._ocr.recognize([np.full((32, 32, 3), 255, np.uint8)])

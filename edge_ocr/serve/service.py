@@ -20,7 +20,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ocr.engine import Engine, OnnxEngine
+from edge_ocr.engine import Engine
+from edge_ocr.engines import engine_named
 from edge_ocr.errors import EdgeOcrError, ImageError, InputError
 from edge_ocr.image import image_size, load_image
 from edge_ocr.models import Model, list_models
@@ -70,6 +71,7 @@ class Service:
             threads=threads, most=settings.batch, wait=settings.batch_wait,
             coming=lambda: self._recognition.running, told=lambda rows: metrics.observe("batch_rows", value=rows),
         )  # fmt: skip
+        self._make = engine_named(settings.engine, threads=1)
         self.ocr = OCR(
             settings.languages, threads=1, min_confidence=settings.min_confidence, models_dir=settings.models_dir,
             engine=self._engine,
@@ -86,7 +88,7 @@ class Service:
         metrics.gauge("bytes_held", lambda: self.budget.held)
 
     def _engine(self, model: Model) -> Engine:
-        engine = OnnxEngine(model.read(), threads=1)
+        engine = self._make(model)
         return self._batcher.share(engine) if model.manifest.task == "recognize" else engine
 
     def warm_up(self) -> None:
@@ -173,7 +175,9 @@ class Service:
         with self._scanner_lock:
             if kind not in self._scanners:
                 module = importlib.import_module(f"edge_ocr.scanners.{kind}")
-                self._scanners[kind] = module.Scanner(threads=1, models_dir=self.settings.models_dir)
+                self._scanners[kind] = module.Scanner(
+                    threads=1, models_dir=self.settings.models_dir, engine=self.settings.engine
+                )
             scanner = self._scanners[kind]
         picture = load_image(content)
         scanned = scanner.scan(picture)
