@@ -15,6 +15,7 @@ from edge_ocr import geometry as g
 from edge_ocr.cli import main
 from edge_ocr.errors import InputError, ModelNotFound
 from edge_ocr.scanners import card_find, idcard
+from edge_ocr.types import Region
 
 coded = pytest.importorskip("coded")
 pytest.importorskip("onnxruntime")
@@ -147,6 +148,16 @@ def test_nothing_that_is_no_card(models: pathlib.Path) -> None:
     # The same places, other text: what stands there makes a card, not how it is laid out.
     image, _ = drawn(["서울특별시", "김민수", "870123-1234", "주민", "서울특별시", "2022.3.15."])
     assert scanner.scan(image, today=TODAY) == ()
+
+
+def test_a_portrait_is_no_text(models: pathlib.Path) -> None:
+    """What is much higher than the lines, and no wider than it is high, is left out; a wide title is not."""
+    scanner = idcard.Scanner(models_dir=models)
+    lines = [Region(((40.0, y), (240.0, y), (240.0, y + 20), (40.0, y + 20)), 0.9) for y in range(20, 300, 40)]
+    portrait = Region(((300.0, 60.0), (420.0, 60.0), (420.0, 220.0), (300.0, 220.0)), 0.9)
+    title = Region(((40.0, 320.0), (640.0, 320.0), (640.0, 390.0), (40.0, 390.0)), 0.9)
+    kept = scanner._large([*lines, portrait, title])
+    assert portrait not in kept and title in kept and len(kept) == len(lines) + 1
 
 
 def test_unsure_fields_are_left_out(models: pathlib.Path) -> None:

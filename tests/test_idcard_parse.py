@@ -117,6 +117,17 @@ def test_readings_that_are_off(old: str, new: str, name: str, value: str) -> Non
     assert values([new if x == old else x for x in RESIDENT])[name] == value
 
 
+def test_labels_are_no_values() -> None:
+    """A column of labels in which one follows the other: what stands beside them counts."""
+    spans = [Span("외국인등록증", 1.0, (0, 0, 30, 6)), Span("010101-8123456 성벌 M", 1.0, (40, 10, 90, 14))]
+    for k, (name, value) in enumerate([("체류자격", "유학(D-2)"), ("국가/지역", "FIJI"), ("성명", "SOK DARA")]):
+        spans.append(Span(name, 1.0, (0, 20.0 + 10 * k, 12, 24.0 + 10 * k)))
+        spans.append(Span(value, 1.0, (40, 20.0 + 10 * k, 70, 24.0 + 10 * k)))
+    card = parse(spans[:3] + spans[4:], today=TODAY)  # the status itself was not found
+    assert card is not None and "status" not in card.fields and card.fields["nationality"].value == "FIJI"
+    assert card.fields["sex"].value == "M"
+
+
 def test_a_title_is_not_needed_where_all_else_is_there() -> None:
     assert values(RESIDENT[1:])["name"] == "김민수"
 

@@ -165,3 +165,42 @@ def test_lists_hold_what_they_should() -> None:
     assert [korea.head_of(x) for x in ("강남구", "수원시", "가평군")] == ["강남구청장", "수원시장", "가평군수"]
     assert "서울특별시 강남구청장" in korea.issuers("resident") and "서울특별시경찰청장" in korea.issuers("driver")
     assert "서울출입국·외국인청장" in korea.issuers("alien")
+
+
+@pytest.mark.parametrize(
+    ("read", "value"),
+    [
+        ("울주군 신월동 935-87 (청담동 무궁화아파트)", "울주군 신월동 935-87 (청담동, 무궁화아파트)"),
+        ("길음동 1286-44, 111동 202호 /~ (화곡동)", "길음동 1286-44, 111동 202호 (화곡동)"),
+        ("대치동 278-61. 102동 1804호", "대치동 278-61, 102동 1804호"),
+        ("아라로58번길 58-1,103동 1101호", "아라로58번길 58-1, 103동 1101호"),
+        ("테헤란로 12-3 101동 202호 ( 역삼동 )", "테헤란로 12-3, 101동 202호 (역삼동)"),
+        ("서구 길음 동 936-1", "서구 길음동 936-1"),
+        ("다솜로 128-34, 116통 1306효 (면목통, 동아아파트)", "다솜로 128-34, 116동 1306호 (면목동, 동아아파트)"),
+        ("솔밭로 367, 3증 (반포동)", "솔밭로 367, 3층 (반포동)"),
+        ("종로구 세종로 3통 2반", "종로구 세종로 3통 2반"),
+        ("강남구 삼성동 123-45", "강남구 삼성동 123-45"),
+    ],
+)
+def test_addresses_are_written_as_they_are(read: str, value: str) -> None:
+    assert v.address(read) == value
+    assert v.address(value) == value
+
+
+def test_what_recognizers_do_to_dates_and_codes() -> None:
+    day = datetime.date
+    assert [d for d, _ in v.dates("2024. 9 3")] == [day(2024, 9, 3)]
+    assert [d for d, _ in v.dates("2018,01,01 * 2018,.12,31")] == [day(2018, 1, 1), day(2018, 12, 31)]
+    assert v.registration_number("2025.01.01 ~ 2025.12.31") is None  # a period, though its digits would do
+    assert v.licence_number("총북 06-831195-57") == "충북-06-831195-57"
+    assert v.licence_number("가나 06-831195-57") is None
+    assert v.serial("YCPKOJ") == "YCPK0J" and v.serial("KOREA") is None and v.serial("SAMPLE") is None
+
+
+def test_a_spot_on_the_left_of_a_name() -> None:
+    assert v.person("0 김민수") == ("김민수", True)
+    assert v.person("Q 이영(李英)") == ("이영", True)
+
+
+def test_shapes_of_names() -> None:
+    assert all(v.sino(c) for c in "김민수영철쌍씨") and not any(v.sino(c) for c in "컴팎맛뜻")

@@ -164,7 +164,7 @@ class _Card(Page):
         self.take_labelled("sex", sex)
         for k in self.order:  # often beside the number, and read with it
             text = self.spans[k].text
-            inside = re.search(r"(?:성\s?별|\bsex)\W*([MF남여])\b", text, re.IGNORECASE)
+            inside = re.search(r"(?:성\s?[별벌]|\bsex)\W*([MF남여])\b", text, re.IGNORECASE)
             if k == number:
                 inside = inside or re.search(r"[0-9*]\s+성?\S{0,2}\s*([MF])$", text.strip())
             if "sex" not in self.fields and inside is not None:
@@ -356,7 +356,7 @@ class _Card(Page):
             ids.pop(0)
         if ids:
             text = " ".join(self.value_of(k).strip() for k in ids)
-            self.put("address", text, spaced(text), tuple(ids))
+            self.put("address", text, v.address(text), tuple(ids))
 
     def take_period(self) -> None:
         for k in self.order:
@@ -411,7 +411,7 @@ class _Card(Page):
             near: list[tuple[str, tuple[int, ...]]] = [(rest, (k,))] if rest else []
             near += [(self.spans[i].text, (i,)) for i in self.right_of(k)[:1] + self.below(k)[:1]]
             for text, ids in near:
-                value = normal(text) if name not in self.fields else None
+                value = normal(text) if name not in self.fields and not label_of(text)[0] else None
                 if value and all(self.free(i) for i in ids) and (ids == (k,) or ids[0] not in self.labels):
                     self.put(name, text, value, ids)
                     return

@@ -15,8 +15,9 @@ from edge_ocr.scanners.korea import CONDITIONS, LICENCE_REGIONS, LICENCE_TYPES, 
 from edge_ocr.scanners.strings import distance
 
 __all__ = [
-    "Number", "conditions", "dates", "distance", "fold", "hangul", "latin_name", "licence_number", "licence_types",
-    "passport_number", "period", "person", "registration_number", "rrn_check_digit", "serial", "strokes",
+    "Number", "address", "conditions", "dates", "distance", "fold", "hangul", "latin_name", "licence_number",
+    "licence_types", "passport_number", "period", "person", "registration_number", "rrn_check_digit", "serial", "sino",
+    "strokes",
 ]  # fmt: skip
 
 # What recognizers take digits for, where only a digit can stand.
@@ -24,16 +25,22 @@ _DIGITS = str.maketrans("OoDQIl|!ZzSsBbGqg", "00001111225586699")
 _DASHES = "-–—―−~_=·.:,' "
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DATE = re.compile(
-    r"(?<![0-9])(19|20)\s?(\d)\s?(\d)\s*[.,·년/-]?\s*(1\s?[0-2]|0?\s?[1-9])\s*[.,·월/-]{1,2}"
+    r"(?<![0-9])(19|20)\s?(\d)\s?(\d)\s*[.,·년/-]{0,2}\s*(1\s?[0-2]|0?\s?[1-9])\s*[.,·월/-]{1,2}"
     r"\s*(3\s?[01]|[12]\s?[0-9]|0?\s?[1-9])(?![0-9])"
 )
 _PLAIN_DATE = re.compile(
     r"(?<![0-9])((?:19|20)\d\d)\s?[.,·]?\s?(1[0-2]|0[1-9])\s?[.,·]?\s?(3[01]|[12][0-9]|0[1-9])(?![0-9])"
 )
+# With the dot after the month lost: spaces tell the parts.
+_SPACED_DATE = re.compile(
+    r"(?<![0-9])((?:19|20)\d\d)\s?[.,·]\s?(1[0-2]|0?[1-9])\s+(3[01]|[12][0-9]|0?[1-9])(?![0-9])"
+)
 _PASSPORT_DATE = re.compile(
     r"(?<![0-9])(3[01]|[12][0-9]|0?[1-9])\s*(?:(1[0-2]|[1-9])\s?월\s*[/|lI]?\s*\S{2,4}|[/|]?\s*([A-Z]{3}))"
     r"\s*((?:19|20)\d\d)(?![0-9])"
 )
+_CAPITALS = ("DRIVER", "KOREA", "OFFICE", "POLICE", "REPUBL", "LICENS")  # words that are no serial
+_UNITS = "동호층길로번가리통반실관차"
 _BRACKET = re.compile(r"[(\[{<（【〔〈《「『]")
 
 
@@ -45,6 +52,13 @@ def fold(text: str) -> str:
 def hangul(text: str) -> str:
     """The syllables of a text."""
     return "".join(c for c in text if "가" <= c <= "힣")
+
+
+def sino(syllable: str) -> bool:
+    """Whether a syllable has a shape that readings of Chinese characters have, as those of nearly all names do: no
+    doubled initial but in 쌍 and 씨, no ㅋ but in 쾌, and of finals only ㄱ ㄴ ㄹ ㅁ ㅂ ㅇ or none."""
+    initial, rest = divmod(ord(syllable) - 0xAC00, 588)
+    return syllable in "쌍씨쾌" or (initial not in (1, 4, 8, 10, 13, 15) and rest % 28 in (0, 1, 4, 8, 16, 17, 21))
 
 
 def strokes(a: str, b: str) -> int:
@@ -78,6 +92,8 @@ def registration_number(text: str, *, today: datetime.date | None = None) -> Num
     """The registration number in a text, of a resident or a foreigner. Date and century digit must be right."""
     day = today or datetime.date.today()
     for run in re.finditer(rf"[0-9OoDQIl|!ZzSsBbGqg*●•{re.escape(_DASHES)}]{{13,}}", text):
+        if dates(run.group()):
+            continue  # a period, "2025.01.01 ~ 2025.12.31"
         digits = re.sub(r"[^0-9*]", "", re.sub("[●•]", "*", run.group().translate(_DIGITS)))
         for start in range(len(digits) - 12):
             number = _registration(run.group().strip(_DASHES), digits[start : start + 13], day)
@@ -103,6 +119,10 @@ def _registration(raw: str, digits: str, today: datetime.date) -> Number | None:
 def licence_number(text: str) -> str | None:
     """``RR-YY-NNNNNN-CC``, RR two digits or, on older cards, a region; CC is not checked, nobody says how to."""
     regions = "|".join(LICENCE_REGIONS)
+    head = re.match(r"\s*([가-힣]{2})(?=[\s:.\-–—~_]*[0-9])", text)
+    if head is not None and head[1] not in LICENCE_REGIONS:  # a letter may be off
+        near = [r for r in LICENCE_REGIONS if strokes(head[1], r) == 1]
+        text = near[0] + text[head.end() :] if len(near) == 1 else text
     parts = re.search(rf"({regions})[\s:.\-–—~_]*([0-9OoDQIl|ZSBGqg]{{2}}[0-9OoDQIl|ZSBGqg\s:.\-–—~_]+)$", text.strip())
     if parts is not None:
         digits = re.sub(r"[^0-9]", "", parts.group(2).translate(_DIGITS))
@@ -134,11 +154,14 @@ def passport_number(text: str) -> str | None:
 
 
 def serial(text: str) -> str | None:
-    """The five or six letters and digits under the small portrait of a licence, some of them digits."""
+    """The five or six letters and digits under the small portrait of a licence, some of them digits. Where there is no
+    digit, what looks like a nought or a one is one."""
     token = re.sub(r"\s+", "", text)
-    if re.fullmatch(r"[0-9A-Z]{5,6}", token) is None or not any(c.isdecimal() for c in token):
+    if re.fullmatch(r"[0-9A-Z]{5,6}", token) is None:
         return None
-    return token
+    if not any(c.isdecimal() for c in token) and token not in _CAPITALS:
+        token = token.translate(str.maketrans("OI", "01"))
+    return token if any(c.isdecimal() for c in token) else None
 
 
 # -- dates ---------------------------------------------------------------------------------------------------------
@@ -150,9 +173,10 @@ def dates(text: str) -> list[tuple[datetime.date, str]]:
     found: list[tuple[int, datetime.date, str]] = []
     for m in _DATE.finditer(text):
         _add(found, m, int(m[1] + m[2] + m[3]), int(m[4].replace(" ", "")), int(m[5].replace(" ", "")))
-    for m in _PLAIN_DATE.finditer(text):
-        if not any(start <= m.start() < start + len(raw) for start, _, raw in found):
-            _add(found, m, int(m[1]), int(m[2]), int(m[3]))
+    for pattern in (_PLAIN_DATE, _SPACED_DATE):
+        for m in pattern.finditer(text):
+            if not any(start <= m.start() < start + len(raw) for start, _, raw in found):
+                _add(found, m, int(m[1]), int(m[2]), int(m[3]))
     for m in _PASSPORT_DATE.finditer(text.upper()):
         month = int(m[2]) if m[2] else _month(m[3])
         if month:
@@ -195,7 +219,8 @@ def person(text: str) -> tuple[str, bool] | None:
     """A Korean name, without what stands in brackets after it, which is hanja; and whether that was clear: where the
     bracket was not seen but there is more than Hangul, what follows three syllables (four, with a surname of two) is
     left out."""
-    head = _BRACKET.split(text)[0]
+    # A spot on the left of it may have been read as a letter.
+    head = re.sub(r"^[^가-힣(\[{<]{1,2}\s+(?=[가-힣])", "", _BRACKET.split(text)[0].strip())
     head = re.split(r"[^가-힣\s]", head.strip())[0]
     name = hangul(head)
     clear = True
@@ -208,6 +233,29 @@ def person(text: str) -> tuple[str, bool] | None:
     if not 2 <= len(name) <= 12:
         return None
     return name, clear
+
+
+def address(text: str) -> str:
+    """An address as it is written: what is neither letter nor digit alone is left out, and commas stand where the
+    official form has them (between a building and what is in it, and between the two names in brackets at the end)."""
+    words = [w for w in re.split(r"\s+", text.strip()) if re.search(r"[^\W_]", w) or w in ("(", ")", ",")]
+    text = " ".join(words).strip(" .,:;~|")
+    text = re.sub(r"\s+([,)])", r"\1", re.sub(r"\(\s+", "(", text))
+    text = re.sub(r"(?<=\d)([가-힣])(?=[\s,)]|$)", _unit, text)
+    text = re.sub(r"(?<=\d)통(?= \d+호)|통(?=\)|, )", "동", text)
+    text = re.sub(r"(?<=\d)\.(?=\s\d+(?:동|호|층))", ",", text)  # a comma whose tail was lost
+    text = re.sub(r",(?=[^\s,])", ", ", text)
+    text = re.sub(r"(?<=[가-힣]{2}) (?=[동로길](?:\s|$))", "", text)  # no such word stands alone
+    text = re.sub(r"(\([가-힣0-9]+[동리가])[. ]\s?(?=[가-힣A-Z0-9]+\)$)", r"\1, ", text)
+    return re.sub(r"((?:로|길)\s?\d+(?:-\d+)?) (?=\d+(?:동|호|층)(?:\s|$))", r"\1, ", text)
+
+
+def _unit(found: re.Match[str]) -> str:
+    """What follows a number in an address, with the one letter put right that it may be off."""
+    if found[1] in _UNITS:
+        return found[1]
+    near = [unit for unit in _UNITS if strokes(found[1], unit) == 1]
+    return near[0] if len(near) == 1 else found[1]
 
 
 def latin_name(text: str) -> str | None:

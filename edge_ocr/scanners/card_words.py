@@ -21,7 +21,7 @@ _LABELS = {
     "name": ("성명", "성함", "name", "이름"),
     "rrn": ("주민등록번호", "주민번호"),
     "alien_number": ("외국인등록번호", "등록번호", "국내거소신고번호", "registrationno", "registrationnumber"),
-    "sex": ("성별", "sex", "성별sex"),
+    "sex": ("성별", "성벌", "sex", "성별sex"),
     "nationality": ("국가지역", "국적", "countryregion", "nationality", "국적nationality", "국가지역countryregion"),
     "status": ("체류자격", "status", "statusofsojourn", "체류자격status"),
     "issue_date": ("발급일자", "발급일", "issuedate", "dateofissue", "발급일dateofissue", "발급일자issuedate"),
