@@ -120,6 +120,7 @@ def test_the_shape_of_kakao(client: Client, reading: Reading) -> None:
 def test_the_shape_of_clova(client: Client, reading: Reading) -> None:
     message = {"version": "V2", "requestId": "abc", "timestamp": 1, "images": [{"format": "png", "name": "board"}]}
     whole = {**message, "images": [{**message["images"][0], "data": text64(CONTENT)}]}  # type: ignore[index, dict-item]
+    whole |= {"timestamp": 1767225600000.0, "lang": "ko", "resultType": "string", "enableTableDetection": False}
     by_json = client.post_json("/compat/clova", whole).json()
     agrees("/compat/clova", by_json)
     body = b"".join(
@@ -143,6 +144,11 @@ def test_the_shape_of_clova(client: Client, reading: Reading) -> None:
     ({"version": "V2", "images": [{"url": "http://127.0.0.1/x.png"}]}, 422, "0011"),
     ({"version": "V2", "images": [{"data": "!"}]}, 422, "0011"),
     ({"version": "V2", "images": [{"data": ""}], "requestId": 7}, 422, "0011"),
+    ({"version": "V2", "images": [{"data": text64(CONTENT)}], "requestId": "x" * 501}, 422, "0011"),
+    ({"version": "V2", "images": [{"data": text64(CONTENT)}], "enableTableDetection": {}}, 422, "0011"),
+    ({"version": "V2", "images": [{"data": text64(CONTENT)}], "timestamp": 0.5}, 422, "0011"),
+    ({"version": "V2", "images": [{"data": text64(CONTENT)}], "timestamp": True}, 422, "0011"),
+    ({"version": "V2", "images": [{"data": text64(CONTENT), "format": 1}]}, 422, "0011"),
 ])  # fmt: skip
 def test_clova_says_what_is_wrong(client: Client, data: object, status: int, code: str) -> None:
     answer = client.post_json("/compat/clova", data)

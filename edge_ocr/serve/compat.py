@@ -18,7 +18,7 @@ from edge_ocr.types import Reading
 
 __all__ = ["ClovaRequest", "clova", "clova_request", "kakao", "shaped"]
 
-_MAX_TEXT = 1000  # characters of what a request calls itself and its picture
+_MAX_TEXT = 500  # characters of what a request calls itself, and of what it calls its picture
 
 
 @dataclass(frozen=True)
@@ -57,21 +57,33 @@ def clova_request(body: bytes, content_type: str) -> ClovaRequest:
         raise Refusal(415, "bad_type", "send application/json, or multipart/form-data with message and file")
     if message.get("version") != "V2":
         raise Refusal(400, "bad_version", 'version: only "V2" is spoken')
+    for key, (wanted, words) in _NOT_HEEDED.items():
+        value = message.get(key, wanted())
+        # to JSON 1.0 is a whole number
+        if type(value) is not wanted and not (wanted is int and isinstance(value, float) and value.is_integer()):
+            raise Refusal(422, "bad_field", f"{key}: expected {words}")
     images = message.get("images")
     if not isinstance(images, list) or len(images) != 1 or not isinstance(images[0], dict):
         raise Refusal(422, "bad_field", "images: expected a list of one object")
     image = images[0]
+    if not isinstance(image.get("format", ""), str):
+        raise Refusal(422, "bad_field", "images[0].format: expected text")
     if content is None:
         if "data" not in image:
             raise Refusal(422, "bad_field", "images[0].data: expected the picture in base64; no url is fetched")
         content = from_base64(image["data"], "images[0].data")
     request_id, name = message.get("requestId", ""), image.get("name", "")
-    if not isinstance(request_id, str) or not isinstance(name, str) or len(request_id) + len(name) > _MAX_TEXT:
+    if not all(isinstance(text, str) and len(text) <= _MAX_TEXT for text in (request_id, name)):
         raise Refusal(422, "bad_field", f"requestId and name: expected text, {_MAX_TEXT} characters at most")
     return ClovaRequest(request_id, name, content)
 
 
-_KEYS = ("version", "requestId", "timestamp", "lang", "images", "enableTableDetection")
+# What is not used is checked all the same, as the document says what it is.
+_NOT_HEEDED: dict[str, tuple[type, str]] = {
+    "timestamp": (int, "a whole number"), "lang": (str, "text"), "resultType": (str, "text"),
+    "enableTableDetection": (bool, "true or false"),
+}  # fmt: skip
+_KEYS = ("version", "requestId", "images", *_NOT_HEEDED)
 
 
 def clova(request: ClovaRequest, reading: Reading) -> dict[str, Any]:

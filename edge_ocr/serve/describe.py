@@ -73,7 +73,9 @@ def _body(name: str) -> dict[str, Any]:
     elif name == "compat/clova":
         picture = {
             "type": "object",
-            "properties": {"format": {"type": "string"}, "name": {"type": "string"}, "data": kinds["base64"]},
+            "properties": {
+                "format": {"type": "string"}, "name": {"type": "string", "maxLength": 500}, "data": kinds["base64"],
+            },
             "required": ["data"],
         }
         plain = {
@@ -84,6 +86,7 @@ def _body(name: str) -> dict[str, Any]:
                 "timestamp": {"type": "integer"},
                 "lang": {"type": "string", "description": "taken, not heeded: the server's languages are read"},
                 "images": {"type": "array", "items": picture, "minItems": 1, "maxItems": 1},
+                "resultType": {"type": "string", "description": "taken, not heeded"},
                 "enableTableDetection": {"type": "boolean", "description": "taken, not heeded"},
             },
             "required": ["version", "images"],
