@@ -417,7 +417,7 @@ async def measure(a: argparse.Namespace) -> dict[str, Any]:
         requests = [form(ten_words(seed, spread=a.spread)) for seed in range(4)]
     else:
         requests = [ten_crops()]
-    threads = ("--threads", str(a.threads), "--lang", a.lang)
+    threads = ("--threads", str(a.threads), *a.serve)
     report: dict[str, Any] = {}
     servers: list[Server] = []
     try:
@@ -504,7 +504,8 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=4, help="for each server (default: 4)")
     parser.add_argument("--poisson", type=float, default=30, help="seconds of Poisson arrivals, 0: none (default: 30)")
     parser.add_argument("--what", choices=("read", "recognize"), default="read", help="frames, or ten crops a request")
-    parser.add_argument("--lang", default="ko,en", help="languages of our servers (default: %(default)s)")
+    parser.add_argument("--serve", action="append", default=[], metavar="OPTION",
+                        help="for edge-ocr serve, such as --serve=--lang=ko")
     parser.add_argument("--spread", action="store_true", help="ten words apart, instead of four lines of words")
     parser.add_argument("--batching", action="store_true", help="compare batches across requests with one crop a call")
     parser.add_argument("--models", action="append", metavar="DIR", help="a folder of models; twice compares two")

@@ -102,9 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_common(read)
     _add_recognition(read)
-    read.add_argument("--orientation", choices=("auto", "upright"), default="auto",
-                      help="auto: pages turned by quarters are read too; upright: never asks, saves some time on hard "
-                      "pictures (default: auto)")
+    _add_orientation(read)
     _add_runner(read)
     cli_redact.add_mask(read)
     cli_formats.add_arguments(read)
@@ -166,6 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     cli_serve.add_arguments(serve)
     _add_recognition(serve)
+    _add_orientation(serve)
     _add_models(serve)
     _add_runner(serve)
     serve.set_defaults(act=_serve)
@@ -192,6 +191,12 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
                         help="languages to expect, the first ones first (default: ko,en)")
     parser.add_argument("--min-confidence", type=_share, default=None, metavar="X",
                         help="leave out words below this confidence, 0..1 (default: as the models say; 0: none)")
+
+
+def _add_orientation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--orientation", choices=("auto", "upright"), default="auto",
+                        help="auto: pages turned by quarters are read too; upright: never asks, saves some time on "
+                        "hard pictures (default: auto)")
 
 
 def _add_engine(parser: argparse.ArgumentParser) -> None:

@@ -91,8 +91,8 @@ def serve(options: argparse.Namespace) -> int:
     """Serves until it is told to stop; the exit status."""
     return run(Settings(
         host=options.host, port=options.port, languages=tuple(options.lang), models_dir=options.models,
-        engine=options.engine, min_confidence=options.min_confidence, workers=options.workers, threads=options.threads,
-        queue=options.queue,
+        engine=options.engine, min_confidence=options.min_confidence, orientation=options.orientation,
+        workers=options.workers, threads=options.threads, queue=options.queue,
         max_body=options.max_body << 20, max_pixels=options.max_pixels * 1_000_000, memory=options.memory << 20,
         time_limit=options.time_limit, batch=options.batch, batch_wait=options.batch_wait / 1000,
         api_key=_key(options.api_key_file),

@@ -74,7 +74,7 @@ class Service:
         self._make = engine_named(settings.engine, threads=1)
         self.ocr = OCR(
             settings.languages, threads=1, min_confidence=settings.min_confidence, models_dir=settings.models_dir,
-            engine=self._engine,
+            engine=self._engine, orientation=settings.orientation,
         )  # fmt: skip
         self._scanners: dict[str, Any] = {}
         self._scanner_lock = threading.Lock()

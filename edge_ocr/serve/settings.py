@@ -26,9 +26,9 @@ class Settings:
     seconds: ``time_limit`` for the work on a request, ``receive_limit`` until its headers, and then its body, have
     arrived, ``send_limit`` until an answer is taken; ``connections`` at a time.
 
-    ``engine``, "onnx" or "tflite", runs the models, as for ``OCR``. Up to ``batch`` crops of any requests go through a
-    recognizer's network at once; the first waits at most ``batch_wait`` seconds for others that are about to come.
-    ``api_key``: None lets everyone in.
+    ``engine``, ``min_confidence`` and ``orientation`` are as for ``OCR``. Up to ``batch`` crops of any requests go
+    through a recognizer's network at once; the first waits at most ``batch_wait`` seconds for others that are about to
+    come. ``api_key``: None lets everyone in.
 
     Raises InputError for what cannot be.
     """
@@ -39,6 +39,7 @@ class Settings:
     models_dir: str | None = None
     engine: str = "onnx"
     min_confidence: float | None = None
+    orientation: str = "auto"
     workers: int = 1
     threads: int | None = None
     queue: int = 64
