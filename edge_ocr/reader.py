@@ -137,8 +137,8 @@ class OCR:
             if pose:
                 words = self._read_picture(pose.set_upright(picture), None, clock)
         words = join_stacks([w for w in words if w.text and w.confidence >= self.min_confidence])
-        if self._doubting and height > _SMALL:
-            words = believable(words)
+        if self._doubting:
+            words = believable(words, small=height <= _SMALL)
         lines = arrange(words)
         order = [i for line in lines for i in line.words]
         place = {old: new for new, old in enumerate(order)}

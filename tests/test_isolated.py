@@ -14,11 +14,14 @@ def word(text: str, confidence: float, x: float = 0, y: float = 0, h: float = 20
 @pytest.mark.parametrize(
     ("given", "stays"),
     [
-        (word("Tr", 0.45), False),
-        (word("Tr", 0.55), True),
-        (word("사", 0.6), False),
-        (word("7", 0.75), False),
-        (word("사", 0.85), True),
+        (word("Tr", 0.55), False),
+        (word("Tr", 0.65), True),
+        (word("사", 0.65), False),
+        (word("7", 0.8), False),
+        (word("사", 0.9), True),
+        (word("8888", 0.85), False),
+        (word("0000", 0.95), True),
+        (word("1000", 0.65), True),
         (TextWord("no quad", 0.1), True),
     ],
 )
@@ -31,7 +34,7 @@ def test_words_alone_must_be_sure(given, stays):
     [
         pytest.param(word("아메리카노", 0.9, 60, 2), True, id="beside it"),
         pytest.param(word("합계", 0.9, 10, 50), True, id="below it"),
-        pytest.param(word("합계", 0.5, 10, 50), False, id="no surer"),
+        pytest.param(word("합계", 0.65, 10, 50), False, id="no surer"),
         pytest.param(word("합계", 0.9, 10, 200), False, id="far away"),
         pytest.param(word("합계", 0.9, 60, 0, 100), False, id="much larger"),
     ],
@@ -43,6 +46,13 @@ def test_company_makes_believable(other, stays):
 
 def test_two_doubtful_ones_are_no_company():
     assert believable([word("Tr", 0.45), word("Nd", 0.45, 40)]) == []
+
+
+def test_crop_of_one_word():
+    doubtful = word("Tr", 0.45, 100)
+    assert believable([doubtful], small=True) == [doubtful]
+    street = word("Street", 0.9, 0, 60, 100)  # much larger, and no company
+    assert believable([doubtful, street], small=True) == [street]
 
 
 def test_nothing():
