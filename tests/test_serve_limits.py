@@ -22,6 +22,7 @@ import urllib.request
 import zlib
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
 
@@ -377,6 +378,16 @@ def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         make_app(Settings())
 
 
+def odd_tiff() -> bytes:
+    """A TIFF with tags that decoders wonder about, aloud."""
+    plain = bytes(cv2.imencode(".tiff", np.zeros((64, 64), np.uint8))[1].tobytes())
+    (at,) = struct.unpack_from("<I", plain, 4)
+    (count,) = struct.unpack_from("<H", plain, at)
+    more = b"".join(struct.pack("<HHII", 40000 + k, 3, 1, 7) for k in range(9))
+    entries = plain[at + 2 : at + 2 + 12 * count] + more
+    return plain[:4] + struct.pack("<I", len(plain)) + plain[8:] + struct.pack("<H", count + 9) + entries + bytes(4)
+
+
 def test_workers_share_their_counters_and_are_replaced(models: str) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -395,6 +406,8 @@ def test_workers_share_their_counters_and_are_replaced(models: str) -> None:
             ask = urllib.request.Request(f"{url}/v1/read", body, {"Content-Type": kind})
             with urllib.request.urlopen(ask, timeout=120) as reply:
                 assert json.load(reply)["words"][0]["text"] == "한글 A"
+        for body, expected in ((form([("image", odd_tiff())])[0], 200), (b"--xyz\r\nA[: b\r\n\r\nc\r\n--xyz--", 400)):
+            assert _status(urllib.request.Request(f"{url}/v1/detect", body, {"Content-Type": kind})) == expected
         with urllib.request.urlopen(f"{url}/metrics", timeout=120) as reply:
             text = reply.read().decode()
         assert 'edge_ocr_requests_total{route="read",status="200"} 20\n' in text
@@ -414,6 +427,16 @@ def test_workers_share_their_counters_and_are_replaced(models: str) -> None:
         server.stderr.close()
     assert status == 0
     assert sum(line.rstrip().endswith("stopped") for line in told) == 2
+    # a line of ours each: neither OpenCV nor a parser says what it thinks of a picture
+    assert [line for line in told if not re.match(r"\d{4}-\d\d-\d\d [0-9:,]+ (INFO|WARNING) ", line)] == []
+
+
+def _status(request: urllib.request.Request) -> int:
+    try:
+        with urllib.request.urlopen(request, timeout=120) as reply:
+            return int(reply.status)
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def test_a_port_that_is_taken(models: str) -> None:

@@ -22,6 +22,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from edge_ocr.errors import InputError
+from edge_ocr.image import opencv
 from edge_ocr.serve.app import build
 from edge_ocr.serve.metrics import Metrics
 from edge_ocr.serve.settings import Settings
@@ -202,5 +203,9 @@ def _log_to_stderr() -> None:
         root.addHandler(handler)
         root.setLevel(logging.INFO)
         root.propagate = False
-        for name in ("uvicorn", "uvicorn.error"):
+        # these tell of requests and pictures, some of them as many lines as a caller likes
+        for name in ("uvicorn", "uvicorn.error", "python_multipart"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        cv2 = opencv()
+        silence = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel
+        silence(0)
