@@ -162,12 +162,13 @@ def _sharpen(plane: g.Array, level: float, bu: float, bv: float, size: g.Array) 
             found += (counts.reshape(len(bends), wide) ** 2).sum(1)
         return np.asarray(found * np.exp(-((more / 0.25) ** 2 + (bends / 0.5) ** 2) / 2))
 
-    def sharpest(changes: g.Array, bends: g.Array) -> tuple[float, float, float]:
-        return max(found for m in changes for found in zip(sharpness(m, bends), [m] * len(bends), bends, strict=True))
+    def sharpest(changes: list[float], bends: list[float]) -> tuple[float, float, float]:
+        tried = np.array(bends)
+        return max(found for m in changes for found in zip(sharpness(m, tried), [m] * len(bends), bends, strict=True))
 
     least = _WORTH * float(sharpness(0.0, np.zeros(1))[0])
-    _, m0, b0 = sharpest(np.arange(-10, 11) * 0.02, np.arange(-4, 5) * 0.1)
-    best, more, bend = sharpest(m0 + np.arange(-2, 3) * 0.005, b0 + np.arange(-1, 2) * 0.05)
+    _, m0, b0 = sharpest([k * 0.02 for k in range(-10, 11)], [k * 0.1 for k in range(-4, 5)])
+    best, more, bend = sharpest([m0 + k * 0.005 for k in range(-2, 3)], [b0 + k * 0.05 for k in range(-1, 2)])
     return (float(more), float(bend)) if best > least else (0.0, 0.0)
 
 
