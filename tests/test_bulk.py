@@ -239,6 +239,14 @@ def test_a_worker_that_dies_costs_no_picture(work: pathlib.Path, models: str) ->
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_workers_that_cannot_live_end_the_run(
+    work: pathlib.Path, models: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_ocr.bulk.pool._CODE", "import os; os.abort()")
+    with Pool(settings(models), workers=1, timeout=60) as pool, pytest.raises(EngineError, match="signal 6"):
+        list(pool.run([Task("picture", "in/0.png")]))
+
+
 def test_a_picture_that_hangs_or_kills_its_worker_is_a_row(work: pathlib.Path, models: str) -> None:
     os.mkfifo(work / "hangs.png")  # opening it waits for ever
     os.mkfifo(work / "kills.png")

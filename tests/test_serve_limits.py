@@ -33,6 +33,7 @@ from serving import Client, form, heavy, png, serving, text64, until
 
 from edge_ocr.errors import EngineError, InputError, ModelNotFound
 from edge_ocr.serve import Settings, make_app, page
+from edge_ocr.serve.pool import Ticket
 
 KEY = "correct horse battery staple"
 HEAVY = heavy()
@@ -204,12 +205,15 @@ def _begin(client: Client, content: bytes) -> socket.socket:
 
 def test_a_full_queue_says_when_to_come_again(models: str) -> None:
     with serving(Settings(models_dir=models, queue=1, threads=1)) as client:
+        hold = threading.Event()
+        client.service._detection.submit(hold.wait, Ticket())
         with _begin(client, HEAVY):
             until(lambda: client.metric("edge_ocr_in_flight") == 1)
             answer = client.post("/v1/read", png(tiny.picture()))
             assert (answer.status, answer.code) == (503, "busy")
             assert 1 <= int(answer.headers["retry-after"]) <= 60
             assert client.get("/healthz").status == 200
+            hold.set()
         until(lambda: client.metric("edge_ocr_in_flight") == 0)
         assert reads(client)
 
@@ -245,11 +249,14 @@ def test_work_that_takes_too_long_is_ended(models: str) -> None:
 
 def test_a_shutdown_finishes_what_was_taken(models: str) -> None:
     with serving(Settings(models_dir=models, threads=1)) as client, contextlib.ExitStack() as open_:
-        contents = [HEAVY, *[png(tiny.picture())] * 3]
-        socks = [open_.enter_context(_begin(client, content)) for content in contents]
+        hold = threading.Event()
+        client.service._detection.submit(hold.wait, Ticket())
+        socks = [open_.enter_context(_begin(client, png(tiny.picture()))) for _ in range(4)]
         until(lambda: client.metric("edge_ocr_in_flight") == 4)
         idle = open_.enter_context(client.connect())
         client.server.should_exit = True
+        until(lambda: not client.server.servers[0].is_serving())
+        hold.set()
         for sock in socks:
             assert _end(sock).startswith(b"HTTP/1.1 200 ")
         assert _end(idle) == b""

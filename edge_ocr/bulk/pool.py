@@ -20,6 +20,7 @@ from edge_ocr.errors import EngineError
 __all__ = ["Pool"]
 
 _START_SECONDS = 600.0
+_STARTS = 3  # of a worker that dies before it says anything
 _WATCH_SECONDS = 0.2
 _AHEAD = 256  # rows that may wait to be taken
 
@@ -127,20 +128,25 @@ class Pool:
         return process
 
     def _start(self) -> _Process:
-        with self._lock:
-            if self._idle:
-                return self._idle.pop()
-            process = _Process(self._settings, self._timeout)
-            self._all.add(process)
-        try:
-            process.wait_until_ready()
-        except EngineError:
+        """A process that is ready. One that is killed as it starts, by whoever needs its memory, costs a new one."""
+        for _ in range(_STARTS):
+            with self._lock:
+                if self._idle:
+                    return self._idle.pop()
+                process = _Process(self._settings, self._timeout)
+                self._all.add(process)
+            try:
+                ready = process.wait_until_ready()
+            except EngineError:
+                self._forget(process)
+                process.close()
+                raise
+            if self._stopped.is_set():
+                process.kill("stopped")
+            if ready or self._stopped.is_set():
+                return process
             self._forget(process)
-            process.close()
-            raise
-        if self._stopped.is_set():
-            process.kill("stopped")
-        return process
+        raise EngineError(f"workers of the bulk run die as they start: {process.status()}")
 
     def _forget(self, process: _Process) -> None:
         process.kill("replaced")
@@ -176,13 +182,18 @@ class _Process:
         )
         self._send(settings)
 
-    def wait_until_ready(self) -> None:
-        """Returns when the models are loaded. Raises EngineError with the worker's reason where they cannot be."""
+    def wait_until_ready(self) -> bool:
+        """Returns when the models are loaded; or, False, when the process has died. Raises EngineError where they
+        cannot be loaded, with the worker's reason."""
         message = self._receive()
         self.deadline = float("inf")
-        if message is None or "fatal" in message:
-            reason = message["fatal"] if message else f"it ended with status {self._process.wait()}"
-            raise EngineError(f"a worker of the bulk run cannot start: {reason}")
+        if message is not None and "fatal" in message:
+            raise EngineError(f"a worker of the bulk run cannot start: {message['fatal']}")
+        return message is not None
+
+    def status(self) -> str:
+        """How it ended."""
+        return _status(self._process.wait())
 
     def do(self, task: Task) -> Iterator[tuple[str, Any]]:
         """What the worker sends for a task, until it is done or the worker is dead."""
@@ -198,7 +209,7 @@ class _Process:
                     self.deadline = time.monotonic() + self._timeout
         self.deadline = float("inf")
         if message is None and not self.death:
-            self.death = f"the process that read it died ({_status(self._process.wait())})"
+            self.death = f"the process that read it died ({self.status()})"
 
     def kill(self, reason: str) -> None:
         if not self.death:
