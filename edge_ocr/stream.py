@@ -60,7 +60,8 @@ _SIGHTINGS = 2  # detections that found it alike,
 _SECOND = 0.2  # of which the second is asked for after so many seconds
 _SPAN = 0.3  # and seconds between the first and the last
 _SETTLED = 0.65  # and the share of the votes that its weakest character has,
-_MANY, _SETTLED_MANY = 8, 0.5  # or this share of so many readings
+_MANY, _SETTLED_MANY = 8, 0.5  # or this share of so many readings,
+_ALIKE = 0.6  # or just this text this share of them: what no frame shows better will not get surer
 _CLEAR = 0.3  # and the fitness of its best frame, unless it was read often: blur gives the same mistakes again
 _SURE = 0.85  # a confidence with which it need not be read again
 _DROPS = 2  # detections that must miss a text before it is lost
@@ -450,7 +451,7 @@ class Stream:
             text.quad, text.shape = quad, _shape(quad)
             text.longer, text.shorter, text.seen = 0, 0, 1
             text.probes = text.grown = 0
-            if not text.cut:
+            if not text.cut or ratio > 1:  # on its way in, every sighting shows more; on its way out it is known
                 text.votes, text.fittest = Votes(), 0.0  # what was read before was not this
 
     def _cut(self, quad: g.Array, edge: float = _EDGE) -> bool:
@@ -617,13 +618,16 @@ class Stream:
         clear = text.fittest >= _CLEAR or text.reads >= _PATIENCE
         enough = said.readings >= _VOTES and said.agreeing >= 2 and self._now - text.begun >= _SPAN - 1e-6
         enough = enough and text.seen >= _SIGHTINGS
-        least = _SETTLED if said.readings < _MANY else _SETTLED_MANY
-        settled = clear and enough and not text.cut and said.weakest >= least
+        firm = said.weakest >= _SETTLED
+        many = said.readings >= _MANY
+        many = many and (said.weakest >= _SETTLED_MANY or said.agreeing >= _ALIKE * said.readings)
+        # A newest reading that disagrees may be the first of many.
+        settled = clear and enough and not text.cut and (firm or many) and word.text == said.text
         events = []
         if not text.told:
             text.told = said.text
             events.append(self._event("appeared", text))
-        elif said.text != text.told and (settled or not text.stable):
+        elif said.text != text.told and (not text.stable or (settled and firm)):
             text.told = said.text
             events.append(self._event("updated", text))
         if settled and not text.stable:
