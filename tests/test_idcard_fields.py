@@ -62,14 +62,6 @@ def test_the_looks_decide_together(recognizer: Recognizer) -> None:
     assert alone is not None and alone[0] == "D1X5S"
 
 
-def test_letters_like_digits_must_be_likelier(recognizer: Recognizer) -> None:
-    near = says({"O": 0.6, "0": 0.4}, *number("1X5S"))
-    clear = says({"O": 0.98, "0": 0.02}, *number("1X5S"))
-    assert [found[0] for found in (
-        card_fields.numbers(piece(recognizer, "O1X5S", lp), "serial") for lp in (near, clear)
-    ) if found] == ["01X5S", "O1X5S"]  # fmt: skip
-
-
 def test_a_check_digit_breaks_a_tie_and_no_more(recognizer: Recognizer) -> None:
     right = "870123-1234563"
     from edge_ocr.scanners.card_values import registration_number

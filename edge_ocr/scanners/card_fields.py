@@ -40,7 +40,6 @@ _CHECKED = 1.5  # numbers of the random kind pass one time in ten
 _NO_SURNAME = 4.0  # one person in a thousand
 _NOT_SINO = 1.5  # a given name's syllable that no character used in names is read as
 _UNUSUAL = {2: 1.0, 3: 0.0, 4: 3.0, 5: 6.0}  # syllables of a name, but for surnames of two
-_ALIKE = 2.0  # I and O in a code that people type off a card
 
 
 def refined(reader: Reader, image: Image, kind: str, name: str, f: FieldText, pieces: Sequence[Piece]) -> FieldText:
@@ -123,8 +122,6 @@ def _odd(name: str, text: str) -> float:
     if name in ("rrn", "alien_number"):
         number = v.registration_number(text)
         return 0.0 if number is not None and number.checked else _CHECKED
-    if name == "serial":
-        return _ALIKE * sum(c in "IO" for c in text)
     if name not in ("name", "name_ko"):
         return 0.0
     double = text[:2] in korea.SURNAMES and len(text) > 2

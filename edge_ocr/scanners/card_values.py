@@ -246,6 +246,8 @@ def address(text: str) -> str:
     text = re.sub(r"(?<=\d)\.(?=\s\d+(?:동|호|층))", ",", text)  # a comma whose tail was lost
     text = re.sub(r",(?=[^\s,])", ", ", text)
     text = re.sub(r"(?<=[가-힣]{2}) (?=[동로길](?:\s|$))", "", text)  # no such word stands alone
+    text = re.sub(r"(?<=\d) (?=[호층동](?:[\s,)]|$))", "", text)
+    text = re.sub(r"(?<=[시군구읍면]) [0-9A-Za-z] (?=[가-힣0-9]+(?:로|길|동)(?:\s|$))", " ", text)  # a speck
     text = re.sub(r"(\([가-힣0-9]+[동리가])[. ]\s?(?=[가-힣A-Z0-9]+\)$)", r"\1, ", text)
     return re.sub(r"((?:로|길)\s?\d+(?:-\d+)?) (?=\d+(?:동|호|층)(?:\s|$))", r"\1, ", text)
 
