@@ -47,7 +47,9 @@ _RATHER, _SO_LONG = 0.5, 0.6  # from this where something was, if it is surer, a
 _FULL, _FULL_LEAD = 0.8, 0.1  # words over so much of the picture's width are doubted less, not at all if they are sure
 _STRAIGHTENED = 0.05  # what was straightened first must be surer by this much
 _SURE, _FEW = 0.8, 5  # a picture's language is told from so many words, read as surely as this
-_FOREIGN_LEAD = 0.1  # and its own recognizer may then be less sure by so much
+# Its own recognizer may then be less sure by so much, against Latin and against Hangul; by the last in other pictures,
+# where the reader of Hangul found none. Set on drawn lines in reserved typefaces.
+_FOREIGN_LEAD, _AGAINST_HANGUL, _LATIN_LEAD = 0.2, 0.1, 0.1
 _LEANING = 0.03  # a word on a climbing line is read as on a facade when that is surer by this much
 _TURNED = 0.1  # a tall region is read sideways when that is surer by this much: most are upright letters
 _ASKED = 8  # so many words are read in other directions to tell which way round a picture stands
@@ -77,9 +79,9 @@ class OCR:
     have one), ManifestError and IntegrityError for models that are not whole.
 
     Which recognizer a word goes to: all words go to one that knows Hangul, if there is one, else to the first; what
-    it reads without any Hangul goes to the others too, and the surest reading stays. Where hardly any of the words
-    that it is sure of has Hangul, the picture is in another language: then all words go to the others too, which need
-    not be quite as sure (faint Latin print looks like doubtful Hangul to a reader of Hangul).
+    it reads without any Hangul goes to the others too, which need not be quite as sure: it drops narrow letters. Where
+    hardly any of the words that it is sure of has Hangul, the picture is in another language: then all words go to the
+    others too, which may be less sure by more (faint Latin print looks like doubtful Hangul to a reader of Hangul).
     """
 
     def __init__(
@@ -334,18 +336,22 @@ class OCR:
     def _choose(self, crops: Sequence[Sequence[Image]]) -> list[TextWord]:
         """Reads crops, given once for each recognizer (they differ in margin at most), and chooses among readings."""
         recognizers = self._get_recognizers()
-        lead = next((k for k, m in enumerate(self._recognizer_models) if "ko" in m.manifest.languages), 0)
+        korean = [k for k, m in enumerate(self._recognizer_models) if "ko" in m.manifest.languages]
+        lead = korean[0] if korean else 0
         words = recognizers[lead].recognize(crops[lead])
         if len(recognizers) == 1:
             return words
-        foreign = _is_foreign(words)
-        lead_by = -_FOREIGN_LEAD if foreign else 0.0
+        first, foreign = list(words), _is_foreign(words)
         open_ = [i for i, word in enumerate(words) if foreign or not _has_hangul(word.text)]
         for k, recognizer in enumerate(recognizers):
             if k == lead or not open_:
                 continue
             for i, word in zip(open_, recognizer.recognize([crops[k][i] for i in open_]), strict=True):
-                better = word.confidence > words[i].confidence + lead_by
+                less = 0.0
+                if korean and words[i] is first[i]:
+                    hangul = _has_hangul(first[i].text)
+                    less = (_AGAINST_HANGUL if hangul else _FOREIGN_LEAD) if foreign else _LATIN_LEAD
+                better = word.confidence > words[i].confidence - less
                 equal = word.confidence == words[i].confidence and k < lead
                 if word.text and (better or equal or not words[i].text):
                     words[i] = word

@@ -36,17 +36,21 @@ SHADES = {
         30: ("123", 0.8),
         40: ("ab", 0.35),
         45: ("98", 0.95),
+        48: ("ac", 0.9),
         50: ("", 1.0),
         55: ("나", 0.5),
+        58: ("다", 0.5),
     },
     "en": {
         10: ("ef", 0.99),
         20: ("abd", 0.9),
-        30: ("128", 0.7),
+        30: ("128", 0.65),
         40: ("gh", 0.4),
-        45: ("9b", 0.9),
+        45: ("9b", 0.8),
+        48: ("ad", 0.85),
         50: ("h", 0.9),
         55: ("d", 0.45),
+        58: ("e", 0.35),
     },
 }
 
@@ -185,12 +189,20 @@ def test_only_words_without_hangul_are_read_twice(models):
     assert models["en"].seen == 1
 
 
+def test_a_reader_of_hangul_must_lead_on_latin(models):
+    # "123" leads by 0.15, "ac" by 0.05.
+    image = page((50, 100, 10), (50, 200, 30), (50, 300, 48))
+    assert [w.text for w in ocr(models).read(image).words] == ["가나", "123", "ad"]
+
+
 def test_the_language_of_a_picture_counts(models):
     reader_ = ocr(models, min_confidence=0.3)
     # Five words read surely, none of them Hangul: English may be less sure, and doubtful Hangul goes there too.
     latin = [(50, 40 + 60 * k, 45) for k in range(5)]
     doubtful = (50, 400, 55)
     assert [w.text for w in reader_.read(page(*latin, doubtful)).words] == ["9b"] * 5 + ["d"]
+    # But not by as much as against other Latin.
+    assert [w.text for w in reader_.read(page(*latin, (50, 400, 58))).words] == ["9b"] * 5 + ["다"]
     # One of six is Hangul: each word for itself.
     mixed = page(*latin, (300, 40, 10), doubtful)
     assert [w.text for w in reader_.read(mixed).words] == ["98", "가나", "98", "98", "98", "98", "나"]
