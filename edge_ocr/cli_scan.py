@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              "mrz: machine-readable zones of passports, visas, cards")
     parser.add_argument("--foreign", action="store_true", help="with plate: other countries' plates too")
     parser.add_argument("--min-confidence", type=_share, metavar="X",
-                        help="leave out what is less sure than this, 0..1 (default: 0.75 for plates, 0.5 for zones, "
+                        help="leave out what is less sure than this, 0..1 (default: 0.65 for plates, 0.5 for zones, "
                              "0.4 for fields of cards)")
 
 

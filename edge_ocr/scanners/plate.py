@@ -208,10 +208,10 @@ _LOWER = re.compile("[가-힣]?[0-9]{4}")  # what the lower of two lines says
 _ABOVE = (0.08, 0.62)  # where the upper one lies above it, in heights of the lower one
 _CROP_SIZE = (720, 300)  # a picture no larger, width and height, may be a plate that was cut out
 # What is told is believed: `python -m benchmarks.plateness` chooses these on drawn plates and what is drawn as none.
-CONFIDENCE = 0.75  # of a plate in all, unless another is asked for
+CONFIDENCE = 0.65  # of a plate in all, unless another is asked for
 CHANGES = 1  # characters in which grammar and plain reading may differ
-WEAKEST = 0.25  # confidence of the least sure character,
-LETTER = 0.40  # and of Hangul, which is what other text lacks
+WEAKEST = 0.15  # confidence of the least sure character,
+LETTER = 0.30  # and of Hangul, which is what other text lacks
 _NEW = 0.75  # confidence of each character by which one crop's text is longer than the others'
 _PRINTED = 0.97  # confidence of a plate in the midst of print: a receipt is full of figures
 _NEIGHBOURS, _NEAR = 4, 5.0  # so many other words of about its height, at most so many heights away, are print
