@@ -44,6 +44,7 @@ _MOST = 80  # regions of a card that are read, the largest: cards have at most f
 _UPRIGHT = 0.72  # text that is read as surely as this, on average, stands upright
 _READABLE = 0.4  # and what is read less surely than this, on average, is no text
 _TRIED = 8  # of the widest regions, that tell whether lines are level
+_INSIDE = 0.8  # of a zone lies on its page
 _USUAL = {"resident": 5, "driver": 9, "alien": 7, "passport": 10}  # fields: of fewer, some were probably cut off
 
 
@@ -242,7 +243,8 @@ class Scanner:
         low = [r for r in regions if sum(y for _, y in r.quad) / 4 > half]
         zones = [_moved(z, view) for z in self._zones.scan_regions(view.image, low)]
         if titled and not any(z.accepted for z in zones):  # its lines are the first to be lost on a small copy
-            zones += self._zones.scan(picture)
+            # One that lies outside shows that this is but a part of the page.
+            zones += [z for z in self._zones.scan(picture) if _within(z.quad, view)]
         zones = [z for z in zones if z.layout == "TD3"]
         return max(zones, key=lambda z: (z.accepted, z.confidence), default=None)
 
@@ -322,6 +324,16 @@ def _moved(zone: mrz.Mrz, view: View) -> mrz.Mrz:
 
 def _angle(pieces: Sequence[Piece], ids: Sequence[int]) -> float:
     return float(g.reading_angles(np.array([pieces[ids[0]].quad]))[0])
+
+
+def _within(quad: Quad, view: View) -> bool:
+    """Whether most of a quad of the picture lies on a view."""
+    h, w = view.image.shape[:2]
+    page = view.to_picture(g.box_quads(np.array([[0.0, 0.0, w, h]])))
+    own = np.array([quad])
+    # A mirrored view's corners go round the other way.
+    shared = g.intersection_area(own, page if float(g.signed_area(page)[0]) > 0 else page[:, ::-1])
+    return float(shared[0]) > _INSIDE * float(g.area(own)[0])
 
 
 def _same_place(quad: Array, card: IdCard) -> bool:
