@@ -30,7 +30,8 @@ WHAT: dict[str, tuple[str, dict[str, float]]] = {
     ),
     "line": (
         "An upright crop as a recognizer's input: luma (Rec. 601) of RGB, then scaled to height, aspect kept, by the "
-        "rule of letterbox; wider ones than max_width (null: no bound) are squeezed to it.",
+        "rule of letterbox; wider ones than max_width (null: no bound) are squeezed to it, narrower ones than min_width "
+        "stretched.",
         {"image": 1},
     ),
     "decode": (
@@ -120,9 +121,16 @@ def _letterbox() -> list[tuple[str, Values]]:
 
 def _line() -> list[tuple[str, Values]]:
     return [
-        ("rgb-shrunk", {"image": _picture(51, 140, 1), "height": 32, "max_width": None}),
-        ("rgb-enlarged", {"image": _picture(19, 44, 2), "height": 32, "max_width": None}),
-        ("grey-squeezed", {"image": _picture(40, 150, 3)[..., 0].copy(), "height": 32, "max_width": 96}),
+        ("rgb-shrunk", {"image": _picture(51, 140, 1), "height": 32, "max_width": None, "min_width": None}),
+        ("rgb-enlarged", {"image": _picture(19, 44, 2), "height": 32, "max_width": None, "min_width": None}),
+        (
+            "grey-squeezed",
+            {"image": _picture(40, 150, 3)[..., 0].copy(), "height": 32, "max_width": 96, "min_width": None},
+        ),
+        (
+            "grey-stretched",
+            {"image": _picture(30, 40, 4)[..., 0].copy(), "height": 32, "max_width": None, "min_width": 120},
+        ),
     ]
 
 

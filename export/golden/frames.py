@@ -60,7 +60,8 @@ def network_input(name: str, frame: Image, manifest: Manifest) -> Image:
     assert isinstance(manifest, RecognizeManifest)
     given = manifest.input
     x0, y0, x1, y1 = _FIRST[name]
-    line = crop_to_line(frame[y0:y1, x0:x1], height=given.height, max_width=given.buckets[-1])
+    widths = {"max_width": given.buckets[-1], "min_width": given.min_width}
+    line = crop_to_line(frame[y0:y1, x0:x1], height=given.height, **widths)
     bucket_width = next(b for b in given.buckets if b >= line.shape[1])
     canvas = np.full((given.height, bucket_width), given.padding, np.uint8)
     canvas[:, : line.shape[1]] = line

@@ -34,7 +34,8 @@ def _letterbox(given: Values) -> Values:
 
 
 def _line(given: Values) -> Values:
-    return {"image": crop_to_line(given["image"], height=given["height"], max_width=given["max_width"])}
+    sizes = {key: given[key] for key in ("height", "max_width", "min_width")}
+    return {"image": crop_to_line(given["image"], **sizes)}
 
 
 def _decode(given: Values) -> Values:
