@@ -30,8 +30,8 @@ WHAT: dict[str, tuple[str, dict[str, float]]] = {
     ),
     "line": (
         "An upright crop as a recognizer's input: luma (Rec. 601) of RGB, then scaled to height, aspect kept, by the "
-        "rule of letterbox; wider ones than max_width (null: no bound) are squeezed to it, narrower ones than min_width "
-        "stretched.",
+        "rule of letterbox; wider ones than max_width (null: no bound) are squeezed to it, narrower ones than "
+        "min_width stretched.",
         {"image": 1},
     ),
     "decode": (
