@@ -218,7 +218,7 @@ _CLEAR = 3.0  # and by which another line that passes must be less likely, or ne
 _LENGTH = 0.1  # share of a layout's width by which a plain reading may be longer or shorter
 _READ = 0.6  # share of a layout's width that was read where the rest is looked for
 _KIND = 0.3  # confidence of a zone's first letter
-_SURE = 0.6  # and of every character under a check digit: one wrong reading in ten passes its own by chance,
+_SURE = 0.8  # and of every character under a check digit: one wrong reading in ten passes its own by chance,
 _SWAPPED = 0.05  # but for a single one that the check digit put right
 _OFF = 0.2  # share of a line's characters in which layout and plain reading may differ
 
