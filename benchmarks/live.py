@@ -8,7 +8,8 @@ Clips are videos with a truth beside them (``benchmarks/clips.py``). A text coun
 view, not too small) for ``--least`` seconds; events are its own when their quad overlaps its true place in that frame.
 Per clip and over all:
 
-- right: share of these texts that became stable with the right text (letters, digits and case fold with ``--fold``)
+- right: share of these texts that became stable with the right text; right_fold: compared by letters and digits alone,
+  without case, as all else is with ``--fold``
 - wrong, spurious: stable texts that say something else, or stand where no text is, a text
 - first_ms: from when a text could first be read to the first event with its right text (median, 95th percentile)
 - flicker: changes after a text was stable, a stable text; tracks: track numbers a text
@@ -108,8 +109,9 @@ def play(ocr: OCR, clip: Path, options: argparse.Namespace) -> dict[str, Any]:
             reads += seen.reads
             events.extend(seen.events)
     return {
-        "cpu": cpu, "wall": wall, "detections": detections, "reads": reads, **judge(rows, events, options.least,
-        options.fold),
+        "cpu": cpu, "wall": wall, "detections": detections, "reads": reads,
+        **judge(rows, events, options.least, options.fold),
+        "right_fold": judge(rows, events, options.least, True)["right"],
     }  # fmt: skip
 
 
@@ -184,6 +186,7 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
         "frames": frames,
         "texts": int(total("texts")),
         "right": share(total("right"), total("texts")),
+        "right_fold": share(total("right_fold"), total("texts")),
         "wrong": share(total("wrong"), total("texts")),
         "spurious": share(total("spurious"), total("texts")),
         "flicker": share(total("flicker"), total("stable")),
