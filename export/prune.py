@@ -258,10 +258,10 @@ def knee(shares: Sequence[float], drifts: Sequence[float]) -> float:
     """The share at which the path lies furthest below the straight line between its ends: what goes before it is cheap,
     what goes after it dear."""
     x, y = np.array(shares, float), np.array(drifts, float)
-    if len(x) < 3 or y.max() <= y.min() or x.max() <= x.min():
+    if len(x) < 3 or y.max() <= y.min() or x[0] == x[-1]:
         return float(x[-1])
-    x, y = (x - x.min()) / (x.max() - x.min()), (y - y.min()) / (y.max() - y.min())
-    return float(shares[int(np.argmax((1 - x) - y))])
+    line = y[0] + (x - x[0]) * (y[-1] - y[0]) / (x[-1] - x[0])  # between the ends, which need not be the extremes
+    return float(shares[int(np.argmax(line - y))])
 
 
 def drawn_inputs(trained: Trained, name: str, ingredients: str | Path, *, count: int = 12) -> list[NDArray[np.uint8]]:

@@ -119,3 +119,5 @@ def test_the_knee_is_where_a_path_turns() -> None:
     shares = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5]
     assert knee(shares, [0.0, 0.01, 0.02, 0.03, 0.5, 1.0]) == 0.7
     assert knee([1.0, 0.5], [0.0, 1.0]) == 0.5
+    # A stop that happens to be worse than what follows is no end of the line.
+    assert knee([1.0, 0.83, 0.68, 0.53, 0.47], [0.182, 0.194, 0.223, 0.459, 0.333]) == 0.68
