@@ -327,8 +327,10 @@ class Scanner:
         looked: list[frozenset[int]] = []
         done: list[frozenset[int]] = []
         for rows, quads in _zones(regions):
+            if any(rows & other for other in done):
+                continue  # these lines have said what they say
             zone, plain = self._read(picture, quads)
-            if (zone is None or not zone.accepted) and len(looked) < _FITTED and not any(rows & r for r in done):
+            if (zone is None or not zone.accepted) and len(looked) < _FITTED:
                 looked.append(rows)
                 for better in _better(picture, quads, plain):
                     again, _ = self._read(picture, better)
