@@ -53,6 +53,7 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 _EDGE = 1e-6
+_WORTH = 0.9  # what is left of the calibration error under a temperature that is worth to be set
 KINDS = ("characters", "words", "whole words")
 
 
@@ -171,8 +172,8 @@ def calibrate(
     folder: Path, ingredients: str | Path, *, lines: int, labelled: Sequence[Path] = (), plot_to: Path | None = None
 ) -> dict[str, Any]:
     """The temperature of the recognizer in ``folder``, from half of so many drawn lines, and the calibration errors
-    before and after on the other half and on labelled folders. What helps the first half alone is chance: then the
-    temperature stays 1."""
+    before and after on the other half and on labelled folders. What does not take a tenth off the other half's error is
+    chance, and not worth that all confidences change: then the temperature stays 1."""
     manifest = m.load_manifest(folder)
     if not isinstance(manifest, m.RecognizeManifest):
         raise ValueError(f"{folder}: is no recognizer")
@@ -188,7 +189,7 @@ def calibrate(
         found[path.name] = outcomes(manifest, engine, [c for c, _ in crops], [t for _, t in crops], fold=True)
     fitted = fit(found["fitted on"].confidence["characters"], found["fitted on"].right["characters"])
     before, after = (found["drawn"].errors(t)["characters"] for t in (1.0, fitted))
-    temperature = fitted if after < before else 1.0
+    temperature = fitted if after < _WORTH * before else 1.0
     if plot_to is not None:
         plot(plot_to, manifest.name, found["drawn"], temperature)
     return {
