@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from edge_ocr.ctc import LogProbs, greedy
 from edge_ocr.preprocess import crop_to_line
+from edge_ocr.scanners.strings import distance
 from training.recognizer.data import LineBatches, bucket_of, collate, held_out, labelled_crops
 from training.recognizer.loss import ctc_loss
 from training.recognizer.model import Recognizer, RecognizerConfig
@@ -60,15 +61,6 @@ def initialise(net: Recognizer, path: str | Path) -> int:
     return len(fit)
 
 
-def edit_distance(a: str, b: str) -> int:
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        last, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
-    return row[-1]
-
-
 @torch.no_grad()
 def read(net: Recognizer, samples: list[Sample], *, device: str = "cpu", batch: int = 32) -> list[str]:
     """Greedy readings of ``samples``, in their order."""
@@ -96,7 +88,7 @@ def evaluate(net: Recognizer, samples: list[Sample], *, device: str = "cpu", fol
     errors = characters = exact = 0
     for sample, text in zip(samples, read(net, samples, device=device), strict=True):
         want, got = norm(sample.text), norm(text)
-        errors += edit_distance(want, got)
+        errors += distance(want, got)
         characters += len(want)
         exact += want == got
     net.train(training)
