@@ -15,7 +15,7 @@ pytest.importorskip("tqdm")
 
 from edge_ocr.detect import encode  # noqa: E402
 from training.detector import train as trainer  # noqa: E402
-from training.detector.loss import LossConfig, detector_loss  # noqa: E402
+from training.detector.loss import LossConfig, detector_loss, distillation  # noqa: E402
 from training.detector.model import Deployed, Detector, ModelConfig  # noqa: E402
 from training.detector.train import Config, f_measure, match, rate_at, targets, validate  # noqa: E402
 from training.synth.scene import Scene  # noqa: E402
@@ -105,6 +105,66 @@ def test_a_picture_without_text_has_a_finite_loss() -> None:
     assert torch.isfinite(losses.total)
     assert torch.isfinite(logits.grad).all()
     assert float(losses.box) == 0
+
+
+def test_a_student_that_says_what_its_teacher_says_pays_nothing_and_any_other_pays() -> None:
+    _, score, truth, _ = batch_of(some_scene(), Config())
+    taught = (score * 2 - 1)[:, None] * 3  # not sure: the teacher's own entropy is no loss
+    same = distillation(taught, truth, taught, truth, LossConfig())
+    assert abs(float(same.total)) < 1e-6
+    surer = distillation(taught * 3, truth, taught, truth, LossConfig())
+    assert float(surer.bce) > 0.01
+    assert float(surer.box + surer.edge + surer.angle) == 0
+    wide, turned = truth.clone(), truth.clone()
+    wide[:, 1] += 6
+    turned[:, 4] += 0.2
+    assert float(distillation(taught, wide, taught, truth, LossConfig()).box) > 0.03
+    assert float(distillation(taught, wide, taught, truth, LossConfig()).edge) > 0.03
+    assert float(distillation(taught, turned, taught, truth, LossConfig()).angle) == pytest.approx(
+        np.sin(0.2) - 0.01, abs=1e-4
+    )
+    # Where the teacher sees no text its geometry is noise, and does not matter.
+    assert float(distillation(-taught.abs(), wide, -taught.abs(), truth, LossConfig()).total) < 1e-6
+
+
+def test_learning_from_a_teacher_leads_to_the_teacher_and_leaves_it_alone(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    teacher, student = Detector(TINY), Detector(ModelConfig(**{**TINY.__dict__, "inner": (16, 16, 16)}))
+    with torch.no_grad():
+        teacher.head.weight.normal_(std=0.5)
+    torch.save({"config": {"model": TINY.__dict__}, "average": teacher.state_dict()}, tmp_path / "teacher.pt")
+    guide, config = trainer.load_teacher(tmp_path / "teacher.pt"), Config(taught=1.0)
+    before = {k: v.clone() for k, v in guide.state_dict().items()}
+    image, score, truth, mask = batch_of(some_scene(), config)
+    pixels = trainer.normalise(image)
+    optimiser = torch.optim.AdamW(student.parameters(), lr=2e-3)
+    totals = []
+    for _ in range(60):
+        logits, maps = student(pixels)
+        own = detector_loss(logits, maps, score, truth, mask, config.loss)
+        losses = trainer.learn_from(guide, pixels, logits, maps, own, config)
+        optimiser.zero_grad()
+        losses.total.backward()
+        optimiser.step()
+        totals.append(float(losses.total.detach()))
+    assert totals[-1] < 0.7 * totals[0]
+    assert float(losses.dice) == 0  # nothing of truth is left in the loss at a share of one
+    assert all(torch.equal(v, before[k]) for k, v in guide.state_dict().items())
+
+
+def test_kept_weights_can_teach(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    weights = {k: v.half() if v.is_floating_point() else v for k, v in Detector(TINY).state_dict().items()}
+    notes = {"model_config": json.dumps({"model": TINY.__dict__})}
+    save_file({k: v.contiguous() for k, v in weights.items()}, tmp_path / "kept.safetensors", metadata=notes)
+    guide = trainer.load_teacher(tmp_path / "kept.safetensors")
+    assert not guide.training
+    assert torch.equal(guide.stem[0].weight, weights["stem.0.weight"].float())
+    save_file(weights, tmp_path / "bare.safetensors")
+    with pytest.raises(ValueError, match="model_config"):
+        trainer.load_teacher(tmp_path / "bare.safetensors")
 
 
 def test_one_scene_can_be_learnt_by_heart() -> None:

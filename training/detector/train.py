@@ -6,7 +6,10 @@ The schedule follows the clock: ``--minutes`` of training in all, with the learn
 so that the end is known beforehand on any machine. A run that is stopped (also by a signal) goes on with
 ``--resume``; minutes already spent count. Besides checkpoints the folder gets ``log.jsonl`` (a line every few steps
 and every validation), ``curves.png`` at the end where matplotlib is installed, and ``final.pt`` with the averaged
-weights."""
+weights.
+
+``--teacher WEIGHTS`` has the network learn from a larger one, too: for one that ``export.prune`` made smaller, the one
+that it was pruned from. ``taught`` in the config is the share of the loss that is what the teacher says."""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ from torch import Tensor
 
 from edge_ocr import geometry
 from edge_ocr.detect import DecodeOptions, decode, encode
-from training.detector.loss import LossConfig, detector_loss
+from training.detector.loss import LossConfig, Losses, detector_loss, distillation
 from training.detector.model import Deployed, Detector, ModelConfig
 from training.synth.scene import Scene, Scenes
 
@@ -53,6 +56,7 @@ class Config:
     pool: int = 48  # sheets in the drawing pool
     shots: int = 8  # crops of each
     validation: int = 48  # held-out scenes (unseen faces, other seed)
+    taught: float = 0.5  # share of the loss that is what a teacher says, where there is one
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: LossConfig = field(default_factory=LossConfig)
 
@@ -244,6 +248,36 @@ def initialise(model: Detector, path: Path) -> int:
     return len(fit)
 
 
+def load_teacher(path: Path) -> Detector:
+    """A network to learn from, in eval mode: of a trainer's ``.pt`` file, or of weights kept as ``.safetensors``."""
+    if path.suffix != ".safetensors":
+        return load_model(path)[0]
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as header:
+        notes = header.metadata() or {}
+    if "model_config" not in notes:
+        raise ValueError(f"{path}: its header has no model_config; keep weights with export.build --keep")
+    teacher = Detector(Config.from_dict(json.loads(notes["model_config"])).model)
+    if initialise(teacher, path) != len(teacher.state_dict()):
+        raise ValueError(f"{path}: its weights are not of the shapes that its header tells")
+    return teacher.eval()
+
+
+def learn_from(
+    teacher: Detector, pixels: Tensor, logits: Tensor, maps: Tensor, losses: Losses, config: Config
+) -> Losses:
+    """``losses`` on truth mixed with what ``teacher`` says otherwise than ``logits`` and ``maps`` on the same
+    normalised ``pixels`` [N, 3, H, W]."""
+    with torch.no_grad():
+        wanted = teacher(pixels)
+    other = distillation(logits, maps, *wanted, config.loss)
+    own = 1 - config.taught
+    return Losses(
+        **{f.name: own * getattr(losses, f.name) + config.taught * getattr(other, f.name) for f in fields(Losses)}
+    )
+
+
 def train(
     ingredients: str,
     out: Path,
@@ -256,6 +290,7 @@ def train(
     workers: int = 0,
     labelled: Path | None = None,
     init: Path | None = None,
+    teacher: Path | None = None,
     every: float = 180.0,
     seconds_between_validations: float = 600.0,
 ) -> dict[str, float]:
@@ -268,6 +303,7 @@ def train(
     model = Detector(config.model).to(place, memory_format=torch.channels_last)
     if init is not None:
         initialise(model, init)
+    guide = None if teacher is None else load_teacher(teacher).to(place, memory_format=torch.channels_last)
     kept = Detector(config.model).to(place)
     kept.load_state_dict(model.state_dict())
     matrices = [p for p in model.parameters() if p.ndim > 1]
@@ -339,8 +375,11 @@ def train(
         sums["draw"] += time.monotonic() - drawing
         for group in optimiser.param_groups:
             group["lr"] = rate_at(spent / (minutes * 60), config)
-        logits, maps = model(normalise(image).contiguous(memory_format=torch.channels_last))
+        pixels = normalise(image).contiguous(memory_format=torch.channels_last)
+        logits, maps = model(pixels)
         losses = detector_loss(logits, maps, score, truth, mask, config.loss)
+        if guide is not None:
+            losses = learn_from(guide, pixels, logits, maps, losses, config)
         optimiser.zero_grad(set_to_none=True)
         losses.total.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
@@ -433,6 +472,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=90.0, help="training time in all, resumed parts included")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/last.pt if it is there")
     parser.add_argument("--init", type=Path, help="start from the weights of a checkpoint or .safetensors file")
+    parser.add_argument("--teacher", type=Path, help="a larger network to learn from: checkpoint or .safetensors file")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=0, help="processes that draw; 0 draws in the trainer itself")
@@ -456,6 +496,7 @@ def main() -> None:
                 workers=a.workers,
                 labelled=a.labelled,
                 init=a.init,
+                teacher=a.teacher,
                 seconds_between_validations=60 * a.validate_every,
             )
         )
