@@ -150,7 +150,7 @@ def zone_part(recognizer: Recognizer, scanner: mrz.Scanner | None, synth: MrzSyn
             return {"lines": len(lines)}, ()
         _, got, clear = read
         text = mrz.parse(got)
-        accepted = text is not None and text.accepted and clear
+        accepted = text is not None and text.accepted and text.known and clear
         if accepted:
             words = [recognizer.word_of(lp, line) for lp, line in zip(lps, got, strict=True)]
             accepted = mrz.believable(mrz.LAYOUTS[kind], words, [greedy(lp).text for lp in lps])

@@ -11,6 +11,7 @@ import pytest
 
 from edge_ocr.errors import InputError, ModelNotFound
 from edge_ocr.scanners.mrz import ALPHABET, LAYOUTS, Scanner, check_digit, parse
+from edge_ocr.scanners.states import known_state
 
 coded = pytest.importorskip("coded")
 pytest.importorskip("onnxruntime")
@@ -187,6 +188,29 @@ def test_check_digits_never_invent(tmp_path: pathlib.Path) -> None:
     assert zone.lines == (TD3[0], wrong), "what clearly stands there is what is told"
     assert not zone.accepted
     assert zone.checks == {"number": True, "birth": False, "expiry": True, "optional": True, "composite": False}
+
+
+@pytest.mark.parametrize("name", SPECIMENS)
+def test_a_state_that_there_is_not_is_read_but_not_accepted(tmp_path: pathlib.Path, name: str) -> None:
+    """As where a line lost a letter, and those of the name moved into the state's place."""
+    lines = tuple(x.replace("UTOERIKSSON", "UTEROIKSSON").replace("UTOD23", "UTED23") for x in SPECIMENS[name])
+    assert lines != SPECIMENS[name]
+    if name == "TD1":  # here the state stands under no check digit, either
+        assert parse(lines, today=TODAY).accepted  # type: ignore[union-attr]
+    folder, image = draw(tmp_path, lines)
+    (zone,) = Scanner(models_dir=folder).scan(image)
+    assert zone.lines == lines and all(zone.checks.values())
+    assert not zone.accepted
+
+
+@pytest.mark.parametrize("code", ["KOR", "USA", "D<<", "D", "UTO", "XXA", "XXX", "EUE", "GBN", "RKS", "UNO"])
+def test_codes_of_states(code: str) -> None:
+    assert known_state(code)
+
+
+@pytest.mark.parametrize("code", ["", "<<<", "UTE", "KO<", "ORK", "D<K", "DDD", "kor", "KOREA"])
+def test_codes_of_no_state(code: str) -> None:
+    assert not known_state(code)
 
 
 def test_other_text_is_no_zone(tmp_path: pathlib.Path) -> None:

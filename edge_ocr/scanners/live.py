@@ -146,7 +146,7 @@ class _Documents:
 
 def _holds(lines: Sequence[str]) -> bool:
     found = mrz.parse(lines)
-    return found is not None and found.accepted
+    return found is not None and found.accepted and found.known
 
 
 def _as_word(document: Any) -> TextWord:
