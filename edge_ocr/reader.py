@@ -31,7 +31,7 @@ from edge_ocr.preprocess import resize
 from edge_ocr.recognize import Recognizer
 from edge_ocr.stacks import join_stacks
 from edge_ocr.types import Crop, Quad, Reading, Region, TextWord
-from edge_ocr.whole import looks
+from edge_ocr.whole import looks, looks_on_arcs
 
 if TYPE_CHECKING:
     from edge_ocr.image import ImageSource
@@ -46,6 +46,8 @@ _FILLS = 0.3  # such a word is believed from this confidence where nothing was f
 _RATHER, _SO_LONG = 0.5, 0.6  # from this where something was, if it is surer, and so long against what was found
 _FULL, _FULL_LEAD = 0.8, 0.1  # words over so much of the picture's width are doubted less, not at all if they are sure
 _STRAIGHTENED = 0.05  # what was straightened first must be surer by this much
+_BENT = 0.25  # where what was found is sure and fills the picture, only bows of so many letter heights raise doubt
+_LETTER, _LETTERS = 0.02, 10  # each letter more counts for so much among such readings, up to so many
 _SURE, _FEW = 0.8, 5  # a picture's language is told from so many words, read as surely as this
 # Its own recognizer may then be less sure by so much, against Latin and against Hangul; by the last in other pictures,
 # where the reader of Hangul found none. Set on drawn lines in reserved typefaces.
@@ -314,22 +316,28 @@ class OCR:
         quads = np.array([word.quad for word in found], np.float64).reshape(-1, 4, 2)
         covered = float(np.ptp(quads[..., 0])) / w if len(quads) else 0.0
         now = sureness(found)
-        if (now >= SURE and covered >= _FULL) or (now >= _SURE and len(arrange(found)) > 1):
-            return None
-        with clock.of("crop"):
-            plain, others = looks(picture)
-        with clock.of("recognize"):
-            readings = self._choose([plain] * len(self._recognizer_models))
-            if others and max(r.confidence for r in readings) < SURE:
-                tried = self._choose([others] * len(self._recognizer_models))
-                readings += [replace(r, confidence=max(r.confidence - _STRAIGHTENED, 0.0)) for r in tried]
-        best = max(readings, key=lambda r: r.confidence)
+        # What is sure and fills the picture, or stands in lines, is doubted only where marks lie on an arc, and nothing
+        # of it may get lost then.
+        filled = (now >= SURE and covered >= _FULL) or (now >= _SURE and len(arrange(found)) > 1)
+        best = TextWord("", 0.0)
+        for lot, straightened in ((looks_on_arcs(picture, _BENT), True),) if filled else looks(picture):
+            if not lot:
+                continue
+            with clock.of("recognize"):
+                readings = self._choose([lot] * len(self._recognizer_models))
+            if straightened:
+                readings = [replace(r, confidence=max(r.confidence - _STRAIGHTENED, 0.0)) for r in readings]
+            best = max([best, *readings], key=lambda r: r.confidence + _longer(r.text))
+            if best.confidence >= SURE:
+                break
         if covered >= _FULL:
             now += _FULL_LEAD
-        length = sum(len(word.text) for word in found)
-        if best.confidence < (_RATHER if found else _FILLS) or (found and best.confidence <= now):
+        read = "".join(word.text for word in found)
+        if best.confidence < (_RATHER if found else _FILLS):
             return None
-        if len(best.text) < _SO_LONG * length:
+        if found and best.confidence + _longer(best.text) <= now + _longer(read):
+            return None
+        if len(best.text) < (1 if filled else _SO_LONG) * len(read):
             return None
         return replace(best, quad=((0.0, 0.0), (float(w), 0.0), (float(w), float(h)), (0.0, float(h))))
 
@@ -412,6 +420,11 @@ def _processors() -> int:
 
 def _has_hangul(text: str) -> bool:
     return any("가" <= c <= "힣" or "ㄱ" <= c <= "ㆎ" for c in text)
+
+
+def _longer(text: str) -> float:
+    """What a reading gains by its length: what is left out cannot be doubted."""
+    return _LETTER * min(len(text), _LETTERS)
 
 
 def _flipped(crop: Image) -> Image:

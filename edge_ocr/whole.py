@@ -6,42 +6,57 @@ these, and the surest reading tells which it was.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["looks", "spread_colours"]
+from edge_ocr.arcs import arcs_of_marks, arcs_of_outline, set_straight
+
+__all__ = ["looks", "looks_on_arcs", "spread_colours"]
 
 Image = NDArray[np.uint8]
 
 _INSET = 0.08  # what is cut off on every side, in parts of the height
 # How far the word falls, or climbs where negative, in parts of its width.
 _RISES = (-0.7, -0.45, -0.25, -0.12, 0.12, 0.25, 0.45, 0.7)
-_BOWS = (-0.45, -0.25, 0.25, 0.45)  # how far its middle lies above its ends (negative) or below, in parts of the height
 _LEAST = 0.3  # the band that is left must be so high, in parts of the picture's height
 _HEIGHT = 64  # taller pictures are shrunk first: recognizers need no more
+_BENT_HEIGHT = 96  # the same for words on arcs, whose letters are a part of the picture's height
 
 
-def looks(picture: Image) -> tuple[list[Image], list[Image]]:
-    """Ways to look at a picture uint8 ``[h, w, 3]`` as a crop of one word: as it is, tighter, with the colours that
-    differ most spread from black to white; and, apart, straightened from a rise or from an arc."""
-    h, w = picture.shape[:2]
-    if h > _HEIGHT:
-        size = (max(1, round(w * _HEIGHT / h)), _HEIGHT)
-        resized: Any = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        picture = np.asarray(resized, np.uint8)
-        h, w = picture.shape[:2]
+def looks(picture: Image) -> Iterator[tuple[list[Image], bool]]:
+    """Ways to look at a picture uint8 ``[h, w, 3]`` as a crop of one word, in lots, the likeliest first, and of each
+    whether it was straightened: as it is, tighter, with the colours that differ most spread from black to white;
+    straightened from a rise, or from an arc on which its marks lie; from every arc that would fill the picture."""
+    small = _lower(picture, _HEIGHT)
+    h, w = small.shape[:2]
     k = round(_INSET * h)
-    plain = [picture, picture[k : h - k, k : w - k] if w > 2 * k else picture, spread_colours(picture)]
+    yield [small, small[k : h - k, k : w - k] if w > 2 * k else small, spread_colours(small)], False
     along = np.linspace(-0.5, 0.5, w)
-    other: list[Image] = []
-    for rise in _RISES:
-        other += _straightened(picture, rise * w * along, abs(rise) * w)
-    for bow in _BOWS:
-        other += _straightened(picture, bow * h * (0.5 - 4 * along**2), abs(bow) * h)
-    return plain, other
+    rises = [look for rise in _RISES for look in _straightened(small, rise * w * along, abs(rise) * w)]
+    yield rises + looks_on_arcs(picture), True
+    bent = _lower(picture, _BENT_HEIGHT)
+    yield [set_straight(bent, arc) for arc in arcs_of_outline(*bent.shape[:2])], True
+
+
+def looks_on_arcs(picture: Image, least: float = 0.0) -> list[Image]:
+    """The words set straight that marks in a picture make on arcs, at most two, with bows of at least so many letter
+    heights."""
+    bent = _lower(picture, _BENT_HEIGHT)
+    marks = arcs_of_marks(np.ascontiguousarray(spread_colours(bent)[..., 0]))
+    return [set_straight(bent, arc) for arc in marks if arc.bow >= least]
+
+
+def _lower(picture: Image, height: int) -> Image:
+    """A picture shrunk to a height, unless it is lower."""
+    h, w = picture.shape[:2]
+    if h <= height:
+        return picture
+    resized: Any = cv2.resize(picture, (max(1, round(w * height / h)), height), interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, np.uint8)
 
 
 def _straightened(picture: Image, shift: NDArray[np.floating[Any]], spent: float) -> list[Image]:
