@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LEVELS = [
     {"errors", "types"},
     {"geometry", "ctc", "manifest", "engine", "pattern"},
-    {"image", "preprocess", "engine_tflite", "models", "views", "constrain"},
+    {"image", "preprocess", "engine_tflite", "models", "views", "arcs", "constrain"},
     {"detect", "crop", "engines", "recognize", "layout", "isolated", "lean", "orient", "stacks", "whole"},
     {"reader"},
     {"capture", "quality", "track", "vote", "extent", "scanners", "redact", "draw", "formats"},
