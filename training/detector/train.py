@@ -34,6 +34,7 @@ from edge_ocr import geometry
 from edge_ocr.detect import DecodeOptions, decode, encode
 from training.detector.loss import LossConfig, Losses, detector_loss, distillation
 from training.detector.model import Deployed, Detector, ModelConfig
+from training.synth.fonts import prepare_faces
 from training.synth.scene import Scene, Scenes
 
 # ---------------------------------------------------------------- configuration
@@ -299,6 +300,7 @@ def train(
     cv2.setNumThreads(1)
     torch.manual_seed(config.seed)
     out.mkdir(parents=True, exist_ok=True)
+    prepare_faces(ingredients)  # minutes on a machine that draws for the first time
     place = torch.device(device)
     model = Detector(config.model).to(place, memory_format=torch.channels_last)
     if init is not None:

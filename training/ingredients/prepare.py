@@ -59,7 +59,7 @@ def face(slices: Sequence[Path], out: Path, place: str, keep: Iterable[int] = ()
     from fontTools.subset import Options, Subsetter
     from fontTools.ttLib import TTFont, TTLibError
 
-    from training.synth.fonts import drawable
+    from training.synth.unpack import drawable
 
     logging.getLogger("fontTools").setLevel(logging.ERROR)  # odd tables of old fonts are of no interest here
     try:

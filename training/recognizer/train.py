@@ -26,6 +26,7 @@ from edge_ocr.scanners.strings import distance
 from training.recognizer.data import LineBatches, bucket_of, collate, held_out, labelled_crops
 from training.recognizer.loss import ctc_loss
 from training.recognizer.model import Recognizer, RecognizerConfig
+from training.synth.fonts import prepare_faces
 from training.synth.line import Sample
 
 __all__ = ["build", "evaluate", "load_checkpoint", "main"]
@@ -154,6 +155,7 @@ def main() -> None:
     cv2.setNumThreads(0)  # OpenCV's thread pool does not survive the fork of the drawing processes
     torch.manual_seed(a.seed)
     a.out.mkdir(parents=True, exist_ok=True)
+    prepare_faces(a.ingredients)  # minutes on a machine that draws for the first time
     net = build(config).to(a.device)
     if a.init:
         tqdm.write(f"initialised {initialise(net, a.init)} tensors from {a.init}")

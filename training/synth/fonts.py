@@ -1,28 +1,22 @@
 """Faces to draw with: what each can write, and fonts ready at a size.
 
-WOFF2 files are unpacked to plain TTF once into a cache folder, because FreeType would otherwise decompress the
-whole file for every size. Text is only drawn in faces whose cmap has all of its characters, so that no glyph turns
-into a box or into nothing.
+WOFF2 files are unpacked to plain TTF once into a cache folder (``training.synth.unpack``). Text is only drawn in
+faces whose cmap has all of its characters, so that no glyph turns into a box or into nothing.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import functools
-import hashlib
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import ImageFont
 
-if TYPE_CHECKING:
-    from fontTools.ttLib import TTFont
+from training.synth.unpack import fonts_of, prepare, unpacked
 
-__all__ = ["EVERYDAY", "RESERVED", "Face", "Faces", "cache_dir", "drawable"]
+__all__ = ["EVERYDAY", "RESERVED", "Face", "Faces", "prepare_faces"]
 
 # Whole families kept out of training, so that unseen type can be measured.
 RESERVED = (
@@ -35,13 +29,6 @@ EVERYDAY = (
     "Spoqa*", "gulim*", "dotum*", "batang*", "D2Coding*", "UnDotum*", "UnBatang*", "gothic-a1*", "NanumMyeongjo*",
     "nanum-myeongjo*", "gowun-dodum*", "NEXON*", "asta-sans*", "KoPubBatang*",
 )
-
-
-def cache_dir() -> Path:
-    """Where unpacked faces are kept: ``EDGE_OCR_CACHE``, or the user's cache folder."""
-    if own := os.environ.get("EDGE_OCR_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge_ocr"
 
 
 @dataclass(frozen=True)
@@ -67,41 +54,6 @@ def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
 
 
-def drawable(font: TTFont) -> list[int]:
-    """The code points that ``font`` maps to a glyph with an outline: a face may map a character to an empty one, and
-    it would be drawn as nothing."""
-    glyphs = font.getGlyphSet()
-    cmap = font.getBestCmap() or {}
-    if "glyf" in font:
-        table = font["glyf"]
-        return [c for c, g in cmap.items() if table[g].numberOfContours != 0]
-    return [c for c, g in cmap.items() if g in glyphs]
-
-
-def _unpack(path: Path, out: Path) -> frozenset[int]:
-    from fontTools.ttLib import TTFont
-
-    font = TTFont(path)
-    points = drawable(font)
-    font.flavor = None
-    temp = out.with_suffix(f".tmp{os.getpid()}")
-    font.save(temp)
-    temp.replace(out)
-    out.with_suffix(".json").write_text(json.dumps(points))
-    return frozenset(points)
-
-
-def _load_face(path: Path, script: str, weight: float) -> Face:
-    key = hashlib.sha256(f"1:{path.name}:{path.stat().st_size}".encode()).hexdigest()[:16]
-    out = cache_dir() / "faces" / f"{path.stem}-{key}.font"
-    if out.with_suffix(".json").exists() and out.exists():
-        points = frozenset(json.loads(out.with_suffix(".json").read_text()))
-    else:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        points = _unpack(path, out)
-    return Face(path.name, str(out), points, script, weight)
-
-
 class Faces:
     """All faces of an ingredients folder. ``reserved`` picks the held-out families instead of the training ones."""
 
@@ -118,22 +70,9 @@ class Faces:
         """Faces below ``folder/fonts``: ``hangul``, ``hangul_full`` and ``latin``; of the latin ones every tenth is
         reserved, of the Hangul ones the families of ``RESERVED``."""
         root = Path(folder) / "fonts"
-        faces: list[Face] = []
-        for sub in ("hangul", "hangul_full"):
-            for path in sorted(p for p in (root / sub).glob("*") if p.suffix in (".woff2", ".ttf", ".otf")):
-                held = any(fnmatch.fnmatch(path.name, p) for p in RESERVED)
-                if held != reserved:
-                    continue
-                everyday = any(fnmatch.fnmatch(path.name, p) for p in EVERYDAY)
-                faces.append(_load_face(path, "hangul", 4.0 if everyday else 1.0))
-        latin = sorted(p for p in (root / "latin").glob("*") if p.suffix in (".woff2", ".ttf", ".otf"))
-        for i, path in enumerate(latin):
-            if (i % 10 == 9) == reserved:
-                faces.append(_load_face(path, "latin", 1.0))
-        if not reserved and (root / "machine").is_dir():
-            # OCRBX draws white on black boxes: no letters that a word could be made of.
-            machine = [p for p in sorted((root / "machine").glob("OCR*")) if p.stem != "OCRBX"]
-            faces += [_load_face(p, "latin", 2.0) for p in machine]
+        chosen = _chosen(root, reserved)
+        prepare([path for path, _, _ in chosen])
+        faces = [Face(path.name, *_ready(path), script, weight) for path, script, weight in chosen]
         if not faces:
             raise FileNotFoundError(
                 f"{root}: no fonts there; run training.ingredients, or point --ingredients at a folder of its shape"
@@ -155,6 +94,35 @@ class Faces:
                 return face
         able = [f for f in self.all if f.can_write(text)]
         return able[int(rng.integers(len(able)))] if able else None
+
+
+def _ready(path: Path) -> tuple[str, frozenset[int]]:
+    out, points = unpacked(path)
+    return str(out), points
+
+
+def _chosen(root: Path, reserved: bool) -> list[tuple[Path, str, float]]:
+    """The font files of ``Faces.load``, each with its script and its weight."""
+    found: list[tuple[Path, str, float]] = []
+    for sub in ("hangul", "hangul_full"):
+        for path in fonts_of(root / sub):
+            if any(fnmatch.fnmatch(path.name, p) for p in RESERVED) == reserved:
+                everyday = any(fnmatch.fnmatch(path.name, p) for p in EVERYDAY)
+                found.append((path, "hangul", 4.0 if everyday else 1.0))
+    latin = fonts_of(root / "latin")
+    found += [(path, "latin", 1.0) for i, path in enumerate(latin) if (i % 10 == 9) == reserved]
+    if not reserved and (root / "machine").is_dir():
+        # OCRBX draws white on black boxes: no letters that a word could be made of.
+        machine = [p for p in sorted((root / "machine").glob("OCR*")) if p.stem != "OCRBX"]
+        found += [(path, "latin", 2.0) for path in machine]
+    return found
+
+
+def prepare_faces(folder: str | Path) -> None:
+    """Unpacks all faces of an ingredients folder that ``Faces.load`` may ask for, reserved ones too: a trainer does it
+    before its clock starts."""
+    root = Path(folder) / "fonts"
+    prepare([path for reserved in (False, True) for path, _, _ in _chosen(root, reserved)])
 
 
 def _cumulative(faces: list[Face]) -> np.ndarray:
