@@ -11,7 +11,9 @@ Repeats of a whole symbol collapse unless a blank stands between them. All input
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +36,7 @@ __all__ = [
     "compose",
     "decompose",
     "greedy",
+    "greedy_all",
 ]
 
 BLANK = 0
@@ -119,6 +122,7 @@ class Switches:
     script: float
 
 
+_PARTS = ("initial", "medial", "final")
 _RIVALS, _RIVAL_FLOOR = 4, -5.0  # of a character: so many, none less likely than this
 
 
@@ -131,42 +135,69 @@ def greedy(lp: LogProbs, *, space: float = 1.0, switches: Switches | None = None
     column; at 1 only where it wins. With ``switches`` letters and digits give way to others that their columns hold
     nearly as likely, where that suits their neighbours better.
     """
-    t = lp.symbols.shape[0]
-    if t == 0:
-        return Decoded("", (), (), 0.0)
-    best = lp.symbols.argmax(1)
-    score = lp.symbols[np.arange(t), best].astype(np.float64)
+    return greedy_all([lp], space=space, switches=switches)[0]
+
+
+def greedy_all(lps: Sequence[LogProbs], *, space: float = 1.0, switches: Switches | None = None) -> list[Decoded]:
+    """``greedy`` of each of several crops of one network, their columns taken together: many short crops cost little
+    more than one."""
+    steps = [lp.symbols.shape[0] for lp in lps]
+    if not any(steps):
+        return [Decoded("", (), (), 0.0) for _ in lps]
+    first = lps[0]
+    symbols = _together([lp.symbols for lp in lps])
+    best = symbols.argmax(1)
+    score = symbols[np.arange(len(best)), best].astype(np.float64)
     code = best.astype(np.int64)
-    if lp.initial is not None and lp.medial is not None and lp.final is not None:
+    if first.factorised:
         # Each head's own arg-max: a column that is surely a syllable stays one though its parts are unsure.
-        parts = [x.argmax(1) for x in (lp.initial, lp.medial, lp.final)]
-        syllable = (parts[0] * MEDIALS + parts[1]) * FINALS + parts[2]
-        hangul = best == lp.symbols.shape[1] - 1
-        code = np.where(hangul, lp.symbols.shape[1] + syllable, best)
-        score += np.where(hangul, lp.initial.max(1) + lp.medial.max(1) + lp.final.max(1), 0.0)
-    starts = np.flatnonzero(np.concatenate([[True], code[1:] != code[:-1]]))
-    ends = np.append(starts[1:], t)
-    text, confidences, columns = [], [], []
-    for a, b in zip(starts, ends, strict=True):
-        k = int(code[a])
-        if k == BLANK:
-            continue
-        text.append(_character(lp, k))
-        confidences.append(float(np.exp(score[a:b].max())))
-        columns.append((int(a), int(b) - 1))
-    if space < 1 and " " in lp.charset:
-        _write_spaces(lp, space, text, confidences, columns)
-    total = float(score.sum())
-    if switches is not None:
-        total += _settle(lp, switches, text, confidences, columns)
-    return Decoded("".join(text), tuple(confidences), tuple(columns), total)
+        hangul = np.flatnonzero(best == symbols.shape[1] - 1)
+        every = np.arange(len(hangul))
+        parts = [_together([x for lp in lps if (x := getattr(lp, name)) is not None])[hangul] for name in _PARTS]
+        i, m, f = (x.argmax(1) for x in parts)
+        code[hangul] = symbols.shape[1] + (i * MEDIALS + m) * FINALS + f
+        score[hangul] += parts[0][every, i] + parts[1][every, m] + parts[2][every, f]
+    offsets = np.cumsum([0, *steps])
+    turns = np.empty(len(code), bool)
+    np.not_equal(code[1:], code[:-1], out=turns[1:])
+    turns[offsets[:-1][np.array(steps) > 0]] = True
+    starts = np.flatnonzero(turns)
+    sure = np.exp(np.maximum.reduceat(score, starts))
+    ends = np.append(starts[1:], len(code))
+    shown = code[starts] != BLANK
+    starts, ends, sure = starts[shown], ends[shown], sure[shown]
+    characters = [_character(first, k) for k in code[starts].tolist()]
+    bounds = np.searchsorted(starts, offsets).tolist()
+    spaced = space < 1 and " " in first.charset
+    blanks = np.exp(symbols[:, first.charset.find(" ") + 1]) if spaced else score
+    out = []
+    for k, (a, b) in enumerate(itertools.pairwise(offsets.tolist())):
+        mine = slice(bounds[k], bounds[k + 1])
+        text, confidences = characters[mine], sure[mine].tolist()
+        columns = list(zip((starts[mine] - a).tolist(), (ends[mine] - (a + 1)).tolist(), strict=True))
+        if spaced and len(text) > 1:
+            _write_spaces(blanks[a:b], space, text, confidences, columns)
+        total = float(score[a:b].sum())
+        if switches is not None and text:
+            total += _settle(lps[k], switches, text, confidences, columns)
+        out.append(Decoded("".join(text), tuple(confidences), tuple(columns), total))
+    return out
+
+
+def _together(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _write_spaces(
-    lp: LogProbs, least: float, text: list[str], confidences: list[float], columns: list[tuple[int, int]]
+    probability: NDArray[np.float32],
+    least: float,
+    text: list[str],
+    confidences: list[float],
+    columns: list[tuple[int, int]],
 ) -> None:
-    """Adds, in place, the spaces that lost to the blank by less than it takes."""
-    probability = np.exp(lp.of(" "))
+    """Adds, in place, the spaces that lost to the blank by less than it takes: ``probability`` ``[T]`` of one."""
+    if not probability.max() >= least:
+        return
     for i in range(len(text) - 1, 0, -1):
         first, last = columns[i - 1][1] + 1, columns[i][0]
         if last <= first or " " in (text[i - 1], text[i]):
@@ -212,11 +243,12 @@ def _settle(
 def _rivals(lp: LogProbs, character: str, columns: tuple[int, int]) -> list[tuple[str, float]]:
     """The likeliest other letters and digits of the columns (first, last) of a character, with log-probabilities."""
     row = lp.symbols[columns[0] : columns[1] + 1, 1 : len(lp.charset) + 1].max(0)
-    best = np.argsort(-row, kind="stable")[:_RIVALS].tolist()
-    found = [(lp.charset[k], float(row[k])) for k in best if row[k] > _RIVAL_FLOOR]
-    return [(c, value) for c, value in found if c != character and _kind(c)]
+    some = np.flatnonzero(row > _RIVAL_FLOOR)
+    near = sorted(zip((-row[some]).tolist(), some.tolist(), strict=True))[:_RIVALS]
+    return [(c, -value) for value, k in near if (c := lp.charset[k]) != character and _kind(c)]
 
 
+@functools.cache
 def _kind(character: str) -> str:
     if "가" <= character <= "힣" or "ㄱ" <= character <= "ㆎ":
         return "hangul"

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr.constrain import search
-from edge_ocr.ctc import Decoded, LogProbs, Switches, beam, greedy
+from edge_ocr.ctc import Decoded, LogProbs, Switches, beam, greedy_all
 from edge_ocr.engine import Engine, run_many
 from edge_ocr.errors import ModelError
 from edge_ocr.manifest import RecognizeManifest
@@ -66,7 +66,7 @@ class Recognizer:
         nothing that is allowed fits. Raises InputError where pattern and crop together are too much work.
         """
         if pattern is None:
-            return [self.read(lp) for lp in self.log_probs(crops)]
+            return self.read_all(self.log_probs(crops))
         words = []
         for lp in self.log_probs(crops):
             found = search(lp, pattern, width=self.manifest.decode.beam_width)
@@ -171,30 +171,37 @@ class Recognizer:
 
     def read(self, lp: LogProbs) -> TextWord:
         """The word that the network's output says, decoded as the manifest asks for."""
+        return self.read_all([lp])[0]
+
+    def read_all(self, lps: Sequence[LogProbs]) -> list[TextWord]:
+        """``read`` of each of several crops, decoded together."""
         how = self.manifest.decode
         switches = Switches(digit=how.digit_switch, case=how.case_switch, script=how.script_switch)
-        read = greedy(lp, space=how.space, switches=switches)
+        found = greedy_all(lps, space=how.space, switches=switches)
         if how.default == "beam":
-            text = beam(lp, width=how.beam_width)[0][0]
-            if text != read.text:
-                read = align(lp, text)
-        return self._finish(read)
+            for k, lp in enumerate(lps):
+                text = beam(lp, width=how.beam_width)[0][0]
+                if text != found[k].text:
+                    found[k] = align(lp, text)
+        return [self._finish(read) for read in found]
 
     def _finish(self, read: Decoded) -> TextWord:
-        temperature = self.manifest.confidence.temperature
-        pairs = [(c, p ** (1 / temperature)) for c, p in zip(read.text, read.confidences, strict=True)]
-        while pairs and pairs[0][0] == " ":
-            pairs.pop(0)
-        while pairs and pairs[-1][0] == " ":
-            pairs.pop()
-        pairs = [x for i, x in enumerate(pairs) if x[0] != " " or pairs[i - 1][0] != " "]
-        text = "".join(c for c, _ in pairs)
-        logs = [np.log(max(p, 1e-9)) for c, p in pairs if c != " "]
+        power = 1 / self.manifest.confidence.temperature
+        pairs = list(zip(read.text, read.confidences, strict=True))
+        if power != 1:
+            pairs = [(c, p**power) for c, p in pairs]
+        if " " in read.text:
+            while pairs and pairs[0][0] == " ":
+                pairs.pop(0)
+            while pairs and pairs[-1][0] == " ":
+                pairs.pop()
+            pairs = [x for i, x in enumerate(pairs) if x[0] != " " or pairs[i - 1][0] != " "]
+        sure = [p for c, p in pairs if c != " "]
         return TextWord(
-            text=text,
+            text="".join([c for c, _ in pairs]),
             # The geometric mean: one doubtful character in a long word shows, and length alone costs nothing.
-            confidence=float(np.exp(np.mean(logs))) if logs else 0.0,
-            characters=tuple(TextCharacter(c, float(p)) for c, p in pairs),
+            confidence=float(np.exp(np.log(np.maximum(sure, 1e-9)).sum() / len(sure))) if sure else 0.0,
+            characters=tuple([TextCharacter(c, p) for c, p in pairs]),
             language=self.manifest.languages[0],
         )
 

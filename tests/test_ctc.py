@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from edge_ocr.ctc import FINALS, INITIALS, MEDIALS, LogProbs, Switches, beam, compose, decompose, greedy
+from edge_ocr.ctc import FINALS, INITIALS, MEDIALS, LogProbs, Switches, beam, compose, decompose, greedy, greedy_all
 from edge_ocr.errors import InputError
 
 
@@ -96,6 +97,19 @@ def test_a_space_that_loses_to_the_blank_is_written_from_its_threshold_on() -> N
 def test_no_columns_read_nothing() -> None:
     assert greedy(LogProbs(np.zeros((0, 3), np.float32), "ab")).text == ""
     assert beam(LogProbs(np.zeros((0, 3), np.float32), "ab"), width=3) == [("", 0.0)]
+
+
+@pytest.mark.parametrize("make", [flat, factorised])
+def test_crops_in_company_read_as_they_do_alone(make: Callable[[np.random.Generator, int, str], LogProbs]) -> None:
+    rng = np.random.default_rng(5)
+    lps = [make(rng, columns, "aA0 ") for columns in (0, 7, 1, 0, 30, 12, 0)]
+    found = greedy_all(lps, space=0.15, switches=SWITCHES)
+    assert found == [greedy(lp, space=0.15, switches=SWITCHES) for lp in lps]
+    assert sum(len(read.text) for read in found) > 20
+    # what one crop ends with and the next begins with are two letters
+    same = LogProbs(np.log(np.array([[0.1, 0.8, 0.1]] * 2, np.float32)), "ab")
+    assert [(read.text, read.columns) for read in greedy_all([same, same])] == [("a", ((0, 1),))] * 2
+    assert greedy_all([]) == []
 
 
 def test_every_syllable_goes_there_and_back() -> None:
