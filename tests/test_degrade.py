@@ -100,3 +100,20 @@ def test_worn_ink_stays_ink() -> None:
         assert out[mask > 0].mean() > 0.2
         faded += bool(out.sum() < 0.97 * mask.sum())
     assert 10 < faded < 40
+
+
+def test_till_type_has_few_square_pixels() -> None:
+    """A slanted edge turns into stairs: a few columns take few values, and what is solid stays solid."""
+    y, x = np.mgrid[0:96, 0:240]
+    mask = (np.abs(x - 120 - 0.2 * (y - 48)) < 24).astype(np.float32)
+    for seed in range(8):
+        out = degrade.bitmap(np.random.default_rng(seed), mask, 48, 0.5)
+        assert out.shape == mask.shape
+        assert out.dtype == np.float32
+        assert set(np.unique(out)) == {0.0, 1.0}
+        runs = np.flatnonzero(np.any(out[1:] != out[:-1], axis=1))
+        assert np.diff(runs).min() >= 1
+        assert len(runs) <= 96 * 28 / 48  # no more steps than it has rows of pixels
+        steps = np.diff(np.sort(np.flatnonzero(np.any(out[:, 1:] != out[:, :-1], axis=0))))
+        assert steps.min() >= 2  # set half as wide, its pixels are twice as wide now
+        assert abs(out.mean() - mask.mean()) < 0.25 * mask.mean()

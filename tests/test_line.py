@@ -12,6 +12,7 @@ pytest.importorskip("PIL")
 pytest.importorskip("cv2")
 from PIL import ImageFont
 
+from training.synth.fonts import Face, Faces
 from training.synth.line import Ink, LineSynth, draw_text
 from training.synth.texts import Texts
 
@@ -215,7 +216,6 @@ def make_face(path: Path, points: list[int]) -> None:
 def test_a_folder_with_only_what_is_needed_is_enough(
     tmp_path: Path, texts: Texts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training.synth.fonts import Faces
 
     monkeypatch.setenv("EDGE_OCR_CACHE", str(tmp_path / "cache"))
     ascii_points = list(range(0x21, 0x7F))
@@ -236,7 +236,6 @@ def test_a_folder_with_only_what_is_needed_is_enough(
 def test_faces_are_only_picked_for_what_they_can_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training.synth.fonts import Faces
 
     monkeypatch.setenv("EDGE_OCR_CACHE", str(tmp_path / "cache"))
     make_face(tmp_path / "fonts" / "hangul" / "a.ttf", [0xAC00, 0x41])
@@ -256,7 +255,14 @@ def test_faces_are_only_picked_for_what_they_can_write(
 
 
 def test_a_folder_without_fonts_is_an_error(tmp_path: Path) -> None:
-    from training.synth.fonts import Faces
 
     with pytest.raises(FileNotFoundError, match=r"training\.ingredients"):
         Faces.load(tmp_path)
+
+
+def test_faces_of_one_width_are_told_by_their_names() -> None:
+    names = ["roboto-mono-latin-400.woff2", "monoton-latin-400.woff2", "OCRB.otf", "lato-latin-400.woff2"]
+    faces = Faces([Face(n, n, frozenset(map(ord, "AB")), "latin", 1.0) for n in names])
+    rng = np.random.default_rng(0)
+    picked = {face.name for _ in range(60) if (face := faces.pick(rng, "AB", script="mono"))}
+    assert picked == {names[0], names[2]}

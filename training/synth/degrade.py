@@ -107,6 +107,19 @@ def dots(rng: Rng, mask: NDArray[np.float32], em: float) -> NDArray[np.float32]:
     return np.asarray(whole * spot, np.float32)
 
 
+def bitmap(rng: Rng, mask: NDArray[np.float32], em: float, squeeze: float = 1.0) -> NDArray[np.float32]:
+    """Ink in the few square pixels that the type of a till or a label printer has, 17 to 28 for an em of ``em`` pixels.
+    ``squeeze``: how narrow the type will be set afterwards, so that its pixels are square then. ``mask`` f32 ``[h, w]``
+    in 0..1."""
+    h, w = mask.shape
+    pitch = em / rng.uniform(17, 28)
+    columns, rows = max(2, round(w * squeeze / pitch)), max(2, round(h / pitch))
+    on = cv2.resize(mask, (columns, rows), interpolation=cv2.INTER_AREA) > rng.uniform(0.3, 0.5)
+    if rng.random() < 0.25:  # double-struck
+        on[:, 1:] |= on[:, :-1].copy()
+    return cv2.resize(on.astype(np.float32), (w, h), interpolation=cv2.INTER_NEAREST)
+
+
 def bitonal(rng: Rng, image: Image) -> Image:
     """Black and white as fax machines and old scanners make it: noise, then one threshold, then specks. ``[h, w]``
     only."""

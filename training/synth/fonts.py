@@ -16,7 +16,7 @@ from PIL import ImageFont
 
 from training.synth.unpack import fonts_of, prepare, unpacked
 
-__all__ = ["EVERYDAY", "RESERVED", "Face", "Faces", "prepare_faces"]
+__all__ = ["EVERYDAY", "MONO", "RESERVED", "Face", "Faces", "prepare_faces"]
 
 # Whole families kept out of training, so that unseen type can be measured.
 RESERVED = (
@@ -29,6 +29,11 @@ EVERYDAY = (
     "Spoqa*", "gulim*", "dotum*", "batang*", "D2Coding*", "UnDotum*", "UnBatang*", "gothic-a1*", "NanumMyeongjo*",
     "nanum-myeongjo*", "gowun-dodum*", "NEXON*", "asta-sans*", "KoPubBatang*",
 )
+# Latin faces whose characters are equally wide, as tills, terminals and labels print them.
+MONO = (
+    "*mono-latin*", "share-tech-mono*", "source-code-pro*", "courier-prime*", "vt323*", "dotgothic16*", "OCR[AB]*",
+)
+NOT_MONO = ("monoton*", "major-mono*", "*barcode*")
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,10 @@ class Faces:
         self.all = faces
         self.hangul = [f for f in faces if f.script == "hangul"]
         self.latin = [f for f in faces if f.script == "latin"]
+        self.mono = [f for f in self.latin if _is_mono(f.name)]
         self._weights = {
             "hangul": _cumulative(self.hangul), "latin": _cumulative(self.latin), "all": _cumulative(faces),
+            "mono": _cumulative(self.mono),
         }
 
     @classmethod
@@ -80,11 +87,12 @@ class Faces:
         return cls(faces)
 
     def pick(self, rng: np.random.Generator, text: str, *, script: str | None = None) -> Face | None:
-        """A face that can write all of ``text``, by weight; None when a few dozen draws find none."""
+        """A face that can write all of ``text``, by weight; None when a few dozen draws find none. ``script``:
+        "hangul", "latin", or "mono" for Latin faces of one width."""
         hangul = any("가" <= c <= "힣" or "ㄱ" <= c <= "ㅣ" for c in text)
         if script is None:
             script = "hangul" if hangul or rng.random() < 0.4 else "latin"
-        pool = self.hangul if script == "hangul" else self.latin
+        pool = {"hangul": self.hangul, "latin": self.latin, "mono": self.mono}[script]
         weights = self._weights[script]
         if not pool:
             pool, weights = self.all, self._weights["all"]
@@ -94,6 +102,10 @@ class Faces:
                 return face
         able = [f for f in self.all if f.can_write(text)]
         return able[int(rng.integers(len(able)))] if able else None
+
+
+def _is_mono(name: str) -> bool:
+    return any(fnmatch.fnmatch(name, p) for p in MONO) and not any(fnmatch.fnmatch(name, p) for p in NOT_MONO)
 
 
 def _ready(path: Path) -> tuple[str, frozenset[int]]:

@@ -126,6 +126,7 @@ class LineSynth:
         self.printed = 0.07 if lang == "ko" else 0.12
         # Share of words as photographs of streets and shops have them: curved, leaning, faint, out of focus.
         self.wild = 0.15 if lang == "ko" else 0.22
+        self.till = 0.04 if lang == "ko" else 0.12  # share of lines in the narrow bitmaps of tills and label printers
         self.phrases = 0.2  # share of samples with several words
         self.cards = 0.08 if lang == "ko" else 0.0  # share of lines of identity papers, most over fine waves
         self._allowed = frozenset(charset)
@@ -172,18 +173,24 @@ class LineSynth:
                 continue
             # Hangul faces hold Latin letters too, and Korean pages use them; English ones seldom do.
             script = "latin" if not self._hangul and rng.random() < 0.7 else None
+            till = not card and rng.random() < self.till
+            if till and text.isascii():
+                script = "mono"
+                text = text.upper() if rng.random() < 0.5 else text
             face = self.faces.pick(rng, text, script=script)
-            if face is None:
+            if face is None or not self.writable(text):
                 continue
-            image = self._draw(rng, text, face, waves=card and rng.random() < 0.7)
+            image = self._draw(rng, text, face, waves=card and rng.random() < 0.7, till=till)
             if image is not None and image.shape[1] <= self.max_width:
                 return Sample(image, text)
 
     # -- drawing ------------------------------------------------------------------------------------------------
-    def _draw(self, rng: Rng, text: str, face: Face, *, waves: bool = False) -> NDArray[np.uint8] | None:
+    def _draw(
+        self, rng: Rng, text: str, face: Face, *, waves: bool = False, till: bool = False
+    ) -> NDArray[np.uint8] | None:
         hard = self.difficulty
-        wild = len(text) < 16 and rng.random() < self.wild * hard
-        size = int((22, 30, 38, 48)[int(rng.integers(4))])
+        wild = not till and len(text) < 16 and rng.random() < self.wild * hard
+        size = 48 if till else int((22, 30, 38, 48)[int(rng.integers(4))])
         spacing, space = 0.0, 1.0
         if rng.random() < 0.28:
             spacing = float(rng.uniform(-0.07, 0.12)) if rng.random() < 0.85 else float(rng.uniform(0.12, 0.5))
@@ -213,6 +220,11 @@ class LineSynth:
             stretch = float(np.exp(rng.normal(0, 0.28)))
         elif rng.random() < 0.06:
             stretch = float(rng.choice([0.5, 2.0]))
+        if till:
+            stretch = float(rng.uniform(0.5, 1.05))
+            mask = degrade.bitmap(rng, mask, size, stretch)
+            if rng.random() < 0.4:
+                mask = degrade.thermal(rng, mask)
         # Room around the ink for the transforms; the crop is placed later.
         pad = int(em * 0.9) + 4
         low = rng.uniform(0, 1)
@@ -224,7 +236,7 @@ class LineSynth:
             mask = cv2.dilate(mask, np.ones((2, 2) if size < 40 else (3, 3), np.uint8))
         left, right, upper, lower = pad + x0, pad + x1, pad + y0 - extra * low, pad + y1 + extra * (1 - low)
         box = np.array([[left, upper], [right, upper], [right, lower], [left, lower]], np.float32)
-        layers = self._layers(rng, mask, size)
+        layers = [mask] if till else self._layers(rng, mask, size)
         inner_h, inner_w = lower - upper, right - left
         # Target height in pixels of the camera's picture: mostly 12..40, now and then tiny.
         native = float(np.clip(np.exp(rng.normal(np.log(24), 0.42)), 9 if hard > 0.5 else 14, 56))
