@@ -10,14 +10,17 @@ Per clip and over all:
 
 - right: share of these texts that became stable with the right text; right_fold: compared by letters and digits alone,
   without case, as all else is with ``--fold``
+- read: share of them that any reading of the stream said right: what is missing to 1 no vote can mend, and what is
+  missing from it to right is the stream's loss. With ``--oracle`` also legible: share that the recognizers read right
+  in at least one of every third frames, cut out at the true place (read_fold, legible_fold: as right_fold)
 - wrong, spurious: stable texts that say something else, or stand where no text is, a text
 - first_ms: from when a text could first be read to the first event with its right text (median, 95th percentile)
 - flicker: changes after a text was stable, a stable text; tracks: track numbers a text
 - cpu_ms: CPU time a frame, mean and 95th percentile; detections and reads a frame; fps that this machine could do
 
 ``--realtime`` plays each clip at its own pace as a camera would bring it: frames dropped, and how old a frame was when
-it was looked at. ``--memory N`` runs N frames of changing size: resident memory after a tenth of them and at the end,
-and threads. Prints JSON.
+it was looked at (the last one of a clip is left out: none comes that could take its place). ``--memory N`` runs N
+frames of changing size: resident memory after a tenth of them and at the end, and threads. Prints JSON.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ import platform
 import sys
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,8 @@ import numpy as np
 
 from edge_ocr import OCR, Capture, Event, Frame, Stream, __version__
 from edge_ocr.geometry import clean, quad_iou_matrix
+from edge_ocr.manifest import QualityLimits
+from edge_ocr.types import Quad, Region, TextWord
 
 
 def main() -> int:
@@ -47,6 +52,7 @@ def main() -> int:
     parser.add_argument("--least", type=float, default=1.0, metavar="SECONDS")
     parser.add_argument("--fold", action="store_true", help="compare letters and digits only, without case")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N clips")
+    parser.add_argument("--oracle", action="store_true", help="also what could be read at the true places")
     parser.add_argument("--realtime", action="store_true")
     parser.add_argument("--memory", type=int, default=0, metavar="N", help="frames of changing size")
     parser.add_argument("--out", type=Path, metavar="FILE")
@@ -93,14 +99,40 @@ def fold(text: str, hard: bool) -> str:
 # -- right and wrong -----------------------------------------------------------------------------------------------
 
 
+class Noting:
+    """An ``OCR`` as a stream uses it, which notes what it read: (frame, quad, text)."""
+
+    def __init__(self, ocr: OCR) -> None:
+        self._ocr, self.frame = ocr, 0
+        self.notes: list[tuple[int, Quad, str]] = []
+
+    @property
+    def quality(self) -> QualityLimits | None:
+        return self._ocr.quality
+
+    @property
+    def min_confidence(self) -> float:
+        return self._ocr.min_confidence
+
+    def detect(self, image: np.ndarray[Any, Any]) -> Sequence[Region]:
+        return self._ocr.detect(image)
+
+    def read_regions(self, image: np.ndarray[Any, Any], regions: Sequence[Region]) -> Sequence[TextWord]:
+        words = self._ocr.read_regions(image, regions)
+        self.notes += [(self.frame, r.quad, w.text) for r, w in zip(regions, words, strict=True)]
+        return words
+
+
 def play(ocr: OCR, clip: Path, options: argparse.Namespace) -> dict[str, Any]:
     """One clip, every frame of it."""
     rows = [json.loads(line) for line in clip.read_text(encoding="utf-8").splitlines()][1:]
-    stream = Stream(ocr, ())
+    reader = Noting(ocr)
+    stream = Stream(reader, ())
     events: list[Event] = []
     cpu, wall, detections, reads = [], [], 0, 0
     with Capture(video_of(clip)) as source:
         for frame in source:
+            reader.frame = len(cpu)
             start = time.process_time(), time.perf_counter()
             seen = stream.process(frame)
             cpu.append(1000 * (time.process_time() - start[0]))
@@ -112,20 +144,58 @@ def play(ocr: OCR, clip: Path, options: argparse.Namespace) -> dict[str, Any]:
         "cpu": cpu, "wall": wall, "detections": detections, "reads": reads,
         **judge(rows, events, options.least, options.fold),
         "right_fold": judge(rows, events, options.least, True)["right"],
+        "read": ever(rows, reader.notes, options.least, options.fold),
+        "read_fold": ever(rows, reader.notes, options.least, True),
+        **(oracle(ocr, clip, rows, options) if options.oracle else {}),
     }  # fmt: skip
 
 
-def judge(rows: list[dict[str, Any]], events: list[Event], least: float, hard: bool) -> dict[str, Any]:
-    """What the events are worth, given the truth of each frame."""
+def oracle(ocr: OCR, clip: Path, rows: list[dict[str, Any]], options: argparse.Namespace) -> dict[str, int]:
+    """How many texts could be read in some frame, if one knew where they are."""
+    notes: list[tuple[int, Quad, str]] = []
+    with Capture(video_of(clip)) as source:
+        for frame, row in zip(source, rows, strict=False):
+            places = [q for q, skip in zip(row["polygons"], row["ignore"], strict=True) if not skip]
+            if row["frame"] % 3 or not places:
+                continue
+            quads: list[Quad] = [((a[0], a[1]), (b[0], b[1]), (c[0], c[1]), (d[0], d[1])) for a, b, c, d in places]
+            words = ocr.read_regions(frame.image, [Region(q, 1.0) for q in quads])
+            notes += [(row["frame"], q, w.text) for q, w in zip(quads, words, strict=True)]
+    return {
+        "legible": ever(rows, notes, options.least, options.fold),
+        "legible_fold": ever(rows, notes, options.least, True),
+    }
+
+
+def ever(rows: list[dict[str, Any]], notes: Sequence[tuple[int, Quad, str]], least: float, hard: bool) -> int:
+    """How many of the texts that count were read right at least once, whatever came of it."""
+    counted = {key: fold(text, hard) for key, text in readable(rows, least)[1].items()}
+    right = set()
+    for frame, quad, text in notes:
+        key = at(quad, rows[frame])
+        if key in counted and fold(text, hard) == counted[key]:
+            right.add(key)
+    return len(right)
+
+
+def readable(rows: list[dict[str, Any]], least: float) -> tuple[dict[int, float], dict[int, str]]:
+    """The texts that could be read for ``least`` seconds, by their ids: since when, in milliseconds, and the text."""
     pace = (rows[-1]["ms"] - rows[0]["ms"]) / max(len(rows) - 1, 1)
-    readable: dict[int, list[float]] = {}
+    times: dict[int, list[float]] = {}
     texts: dict[int, str] = {}
     for row in rows:
         for key, text, skip in zip(row["ids"], row["texts"], row["ignore"], strict=True):
             if not skip:
-                readable.setdefault(key, []).append(row["ms"])
-                texts[key] = fold(text, hard)
-    counted = {key for key, times in readable.items() if len(times) * pace >= 1000 * least - 1e-6}
+                times.setdefault(key, []).append(row["ms"])
+                texts[key] = text
+    counted = [key for key, when in times.items() if len(when) * pace >= 1000 * least - 1e-6]
+    return {key: times[key][0] for key in counted}, {key: texts[key] for key in counted}
+
+
+def judge(rows: list[dict[str, Any]], events: list[Event], least: float, hard: bool) -> dict[str, Any]:
+    """What the events are worth, given the truth of each frame."""
+    since, said_there = readable(rows, least)
+    texts = {key: fold(text, hard) for key, text in said_there.items()}
     owner: dict[int, int] = {}  # the text that a track is, from its first event that overlaps one
     first: dict[int, float] = {}
     right: set[int] = set()
@@ -133,7 +203,7 @@ def judge(rows: list[dict[str, Any]], events: list[Event], least: float, hard: b
     settled: set[int] = set()
     tracks: dict[int, set[int]] = {}
     for event in events:
-        key = whose(event, rows[event.frame])
+        key = at(event.quad, rows[event.frame])
         if key is not None:
             owner.setdefault(event.track, key)
         key = owner.get(event.track)
@@ -147,26 +217,26 @@ def judge(rows: list[dict[str, Any]], events: list[Event], least: float, hard: b
             continue
         if key is None:
             spurious += event.event == "stable"
-        elif key in counted:
+        elif key in texts:
             if said == texts[key]:
-                first.setdefault(key, event.ms - readable[key][0])
+                first.setdefault(key, event.ms - since[key])
                 if event.track in settled:
                     right.add(key)
             wrong += event.event == "stable" and said != texts[key]
             if event.event == "stable":
                 tracks.setdefault(key, set()).add(event.track)
     return {
-        "texts": len(counted), "right": len(right), "wrong": wrong, "spurious": spurious, "stable": stable,
+        "texts": len(texts), "right": len(right), "wrong": wrong, "spurious": spurious, "stable": stable,
         "flicker": flicker, "first": [max(v, 0.0) for v in first.values()], "tracks": sum(map(len, tracks.values())),
         "tracked": len(tracks),
     }  # fmt: skip
 
 
-def whose(event: Event, row: dict[str, Any]) -> int | None:
-    """The text that an event's quad overlaps most in its frame, if by a fifth of both."""
+def at(quad: Quad, row: dict[str, Any]) -> int | None:
+    """The text that a quad overlaps most in its frame, if by a fifth of both."""
     if not row["polygons"]:
         return None
-    iou = quad_iou_matrix(clean([event.quad]), clean(row["polygons"]))[0]
+    iou = quad_iou_matrix(clean([quad]), clean(row["polygons"]))[0]
     best = int(iou.argmax())
     return int(row["ids"][best]) if iou[best] >= 0.2 else None
 
@@ -187,6 +257,8 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
         "texts": int(total("texts")),
         "right": share(total("right"), total("texts")),
         "right_fold": share(total("right_fold"), total("texts")),
+        **{name: share(total(name), total("texts"))
+           for name in ("read", "read_fold", "legible", "legible_fold") if name in found[0]},
         "wrong": share(total("wrong"), total("texts")),
         "spurious": share(total("spurious"), total("texts")),
         "flicker": share(total("flicker"), total("stable")),
@@ -215,6 +287,7 @@ def realtime(ocr: OCR, clips: list[Path]) -> dict[str, Any]:
                 stream.process(frame, dropped=source.dropped)
                 taken += 1
             dropped += source.dropped
+        ages.pop()
     return {
         "frames": taken + dropped, "dropped": dropped,
         "age_ms": {n: round(float(np.percentile(ages, q)), 1) for n, q in (("p50", 50), ("p95", 95), ("max", 100))},

@@ -38,6 +38,8 @@ _PICTURES = (".bmp", ".dib", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".
 _BACK_OFF = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each attempt to open a lost camera again; the last repeats
 _OPENING = 15.0  # seconds in which a live source must open
 _SILENT = 10.0  # seconds that a network stream may take for a frame before it counts as lost
+_LATE = 0.5  # of a frame's time, by which one of a file that is played as if live may come late,
+_ALL_LATE = 5  # but for every so many in a row: then the file is played slower
 _HANGS = 30.0  # seconds in one read after which a driver is taken to hang, which nobody can end
 _JETSON = (
     "nvarguscamerasrc sensor-id={sensor} ! video/x-raw(memory:NVMM),width={width},height={height},framerate={fps}/1 "
@@ -73,6 +75,11 @@ class Newest:
             self._frame = frame
             self._changed.notify_all()
 
+    def miss(self) -> None:
+        """A frame came that is not worth putting: it counts as dropped."""
+        with self._changed:
+            self.dropped += 1
+
     def end(self, error: BaseException | None = None) -> None:
         """No more frames will come; whoever waits is told, after the last frame was taken."""
         with self._changed:
@@ -88,6 +95,30 @@ class Newest:
             if frame is None and self._error is not None:
                 raise self._error
             return frame
+
+
+class _Pace:
+    """A file's frames at its own pace."""
+
+    def __init__(self) -> None:
+        self._shift: float | None = None  # from the file's times to the clock's
+        self._before, self._missed = 0.0, 0
+
+    def due(self, moment: float, now: float) -> tuple[float, float | None]:
+        """When a frame of the file's time ``moment`` is due, and for how long to wait until then; None for one that is
+        late, by half a frame's time or more. After some of these in a row all that follow are due later."""
+        if self._shift is None:
+            self._shift, self._before = now - moment, moment
+        step, self._before = moment - self._before, moment
+        late = now - (moment + self._shift)
+        if late <= _LATE * step or step <= 0:
+            self._missed = 0
+            return moment + self._shift, max(-late, 0.0)
+        self._missed += 1
+        if self._missed < _ALL_LATE:
+            return moment + self._shift, None
+        self._shift, self._missed = self._shift + late, 0
+        return moment + self._shift, 0.0
 
 
 class Capture:
@@ -193,7 +224,8 @@ class Capture:
 
     def _bring(self) -> None:
         error: BaseException | None = None
-        start, first = self._clock(), None
+        pace = _Pace()
+        late: Frame | None = None  # a file's frame that came too late, which only counts if it is the last
         lost, attempt = -1.0, 0  # since when there was no frame, and attempts to change that
         try:
             while not self._stop.is_set():
@@ -210,14 +242,20 @@ class Capture:
                 self.reconnects += attempt > 0
                 attempt = 0
                 image, moment = got
+                if late is not None:
+                    self._newest.miss()
+                    late = None
                 if self._endless:
                     moment = None  # when it arrived counts: a camera's own clock may be any
                 elif moment is not None:
-                    # A file at its own pace.
-                    first = moment if first is None else first
-                    self._stop.wait(max(start + moment - first - self._clock(), 0))
-                    moment = start + moment - first
+                    moment, wait = pace.due(moment, self._clock())
+                    if wait is None:  # decoding fell behind; a camera would be at a newer frame by now
+                        late = self._frame(image, moment)
+                        continue
+                    self._stop.wait(wait)
                 self._newest.put(self._frame(image, moment))
+            if late is not None:
+                self._newest.put(late)
         except EdgeOcrError as caught:
             error = caught
         finally:

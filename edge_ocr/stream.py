@@ -51,7 +51,8 @@ _LOOK = 0.1  # seconds between looks at a text that is settled, in case it is sh
 _AGAIN = 0.3  # seconds between readings of one that is settled but unsure, or that cannot be read
 _SHARPER = 1.15  # a text is read again when it is better to see by this factor than it ever was
 _WORTH = 0.6  # a frame is worth a reading from this share of the best fitness
-_PATIENCE = 12  # unsure readings in a row, from then on only every _AGAIN seconds
+_PATIENCE = 12  # unsure readings, from then on only every _AGAIN seconds,
+_MUCH_SHARPER = 1.5  # until the text is better to see by this factor than it ever was: all before were of no use
 _CHANGED = 0.9  # a spot that differs by so many standard deviations from the patch read last may be other text
 
 # When a text is told.
@@ -179,6 +180,7 @@ class _Text:
     begun: float = 0.0  # when its first vote was cast
     read: float = -1e9
     reads: int = 0
+    tried: int = 0  # of them, since it was much better to see than before
     last: str = ""  # what the last reading was
     look: NDArray[np.float32] | None = None  # the patch that was read last, normalised
     best: Best | None = None
@@ -518,11 +520,11 @@ class Stream:
         if fitness < _WORTH * text.fittest:
             return False
         empty = text.reads >= _VOTES and not text.votes.result.text
-        if text.stable or empty or text.reads >= _PATIENCE:
+        if text.stable or empty or text.tried >= _PATIENCE:
             if since < _AGAIN - 1e-6:
                 return False
             unsure = not text.stable or text.votes.result.confidence < _SURE or text.last != text.told
-            return (unsure and text.reads < 4 * _PATIENCE) or _difference(text.look, patch) > _CHANGED
+            return (unsure and text.tried < 4 * _PATIENCE) or _difference(text.look, patch) > _CHANGED
         return True
 
     def _read(self, image: Image, chosen: list[tuple[_Text, Image]]) -> list[Event]:
@@ -592,7 +594,7 @@ class Stream:
         text.quad = longer(text.quad, *(min(n * each, most) for n, most in ends))
         text.shape = _shape(text.quad)
         text.probes, text.grown = 0, text.grown + 1
-        text.votes, text.fittest, text.reads = Votes(), 0.0, 0  # what was read before was a piece
+        text.votes, text.fittest, text.reads, text.tried = Votes(), 0.0, 0, 0  # what was read before was a piece
         return extra.word
 
     def _vote(self, text: _Text, word: TextWord, patch: Image, image: Image) -> list[Event]:
@@ -600,6 +602,7 @@ class Stream:
         assert text.quality is not None
         fitness = text.quality.fitness
         text.reads += 1
+        text.tried = 1 if fitness >= _MUCH_SHARPER * text.fittest else text.tried + 1
         text.read = self._now
         text.last = word.text
         text.look = _normal(patch)

@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 import edge_ocr.capture as capture
-from edge_ocr.capture import Capture, Newest, gst_elements, window_problem
+from edge_ocr.capture import Capture, Newest, _Pace, gst_elements, window_problem
 from edge_ocr.errors import CaptureError, ImageError, InputError
 from edge_ocr.types import Frame
 
@@ -324,6 +324,47 @@ def test_a_file_can_be_played_as_if_live(video: str) -> None:
     assert numbers == sorted(set(numbers))
     assert numbers[-1] == 19  # the last one is never dropped
     assert len(frames) + source.dropped == 20
+
+
+def test_a_file_that_is_decoded_late_catches_up_as_a_camera_would() -> None:
+    pace = _Pace()
+    assert pace.due(10.0, 100.0) == (100.0, 0.0)  # the first one is due when it comes
+    at, wait = pace.due(10.04, 100.01)
+    assert at == pytest.approx(100.04) and wait == pytest.approx(0.03)
+    at, wait = pace.due(10.08, 100.09)  # a quarter of a frame late: taken, and as old as it is
+    assert at == pytest.approx(100.08) and wait == 0
+    assert pace.due(10.12, 100.15)[1] is None  # three quarters late: the next one
+    assert pace.due(10.16, 100.17)[1] == 0
+
+
+def test_a_file_that_cannot_be_decoded_in_time_is_played_slower() -> None:
+    pace = _Pace()
+    waits = [pace.due(k / 25, 100 + k / 10)[1] for k in range(21)]
+    assert waits.count(None) == 16, "one in five at least has to be shown"
+    assert pace.due(21 / 25, 102.01)[1] == pytest.approx(0.03)  # and goes on from there
+
+
+def test_late_frames_count_as_dropped_but_the_last_one_comes() -> None:
+    class Late:
+        """A file whose frames are there a frame's time after they are due."""
+
+        endless = False
+
+        def __init__(self) -> None:
+            self.count = 0
+
+        def open(self) -> None: ...
+        def close(self) -> None: ...
+
+        def read(self) -> tuple[np.ndarray, float | None] | None:
+            self.count += 1
+            return (shade(self.count - 1), (self.count - 1) / 10) if self.count <= 4 else None
+
+    times = iter(np.arange(0, 100, 0.2))
+    with Capture(Late(), live=True, clock=lambda: float(next(times))) as source:
+        frames = list(source)
+    assert number(frames[-1]) == 3
+    assert len(frames) + source.dropped == 4 and source.dropped >= 2
 
 
 # -- GStreamer -----------------------------------------------------------------------------------------------------

@@ -70,6 +70,14 @@ def test_fold() -> None:
     assert live.judge(rows(), only, 1.0, True)["right"] == 1
 
 
+def test_what_was_ever_read() -> None:
+    notes = [(3, box(2), "Soul"), (6, box(1), "Seoul"), (9, box(2), "Soul"), (9, box(101), "부 산")]
+    notes += [(9, box(500), "부산")]
+    assert live.ever(rows(), notes, 1.0, False) == 1
+    assert live.ever(rows(), notes, 1.0, True) == 2
+    assert live.ever(rows(), [(5, box(300), "x")], 1.0, False) == 0  # it could not be read for a second
+
+
 def test_from_clip_to_report(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     labels = {"polygons": [[list(p) for p in tiny.WORD]], "texts": [tiny.TEXTS["en"]]}
     shot = clips.Shot(size=(96, 64), seconds=1.5, start=(0.5, 0.5), end=(0.5, 0.5), noise=0)
@@ -78,13 +86,14 @@ def test_from_clip_to_report(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyP
     out = tmp_path / "live.json"
     monkeypatch.setattr("sys.argv", [
         "live", str(tmp_path), "--models", str(models), "--lang", "en", "--threads", "1", "--out", str(out),
-        "--realtime", "--memory", "40",
+        "--realtime", "--oracle", "--memory", "40",
     ])
     assert live.main() == 0
     report = json.loads(out.read_text(encoding="utf-8"))
     assert json.loads(capsys.readouterr().out) == report
     assert report["all"]["frames"] == 45
     assert (report["all"]["right"], report["all"]["flicker"], report["all"]["tracks"]) == (1.0, 0.0, 1.0)
+    assert (report["all"]["read"], report["all"]["legible"]) == (1.0, 1.0)
     assert report["realtime"]["frames"] == 45
     assert report["memory"]["frames"] == 40
     assert np.isfinite(report["memory"]["grown_mib"])
