@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import platform
@@ -179,14 +180,30 @@ class Server:
             pass
 
     def cpu(self) -> float:
-        """Seconds of CPU time so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICK
+        """Seconds of CPU time so far, its worker processes' included."""
+        ticks = 0
+        for process in self._processes():
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+                ticks += int(fields[11]) + int(fields[12])
+        return ticks / _TICK
 
     def memory(self) -> float:
-        """MiB that it holds."""
-        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        """MiB that it holds, its worker processes included."""
+        pages = 0
+        for process in self._processes():
+            with contextlib.suppress(OSError):
+                pages += int(Path(f"/proc/{process}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+    def _processes(self) -> list[int]:
+        """The process, and those that it and its children have started."""
+        found = [self._process.pid]
+        for process in found:  # grows on the way
+            for listed in Path(f"/proc/{process}/task").glob("*/children"):
+                with contextlib.suppress(OSError):
+                    found += map(int, listed.read_text().split())
+        return found
 
     async def rows(self) -> tuple[float, float]:
         """Crops so far, and the runs that they came in; of ours."""

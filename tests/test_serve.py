@@ -158,6 +158,11 @@ def test_clova_says_what_is_wrong(client: Client, data: object, status: int, cod
 
 def test_health_and_models(client: Client) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
+    for path in ("/", "/healthz", "/readyz", "/metrics", "/v1/models", "/openapi.json"):
+        asked, told = client.ask("HEAD", path), client.get(path)
+        assert (asked.status, asked.body, told.status) == (200, b"", 200)
+        assert asked.headers["content-type"] == told.headers["content-type"]
+        assert asked.headers["x-content-type-options"] == "nosniff"
     assert client.get("/readyz").json() == {"status": "ready"}
     data = client.get("/v1/models").json()
     agrees("/v1/models", data, method="get")

@@ -38,15 +38,16 @@ class Adder:
 
 
 class World:
-    """A batcher around an Adder; ``coming`` is what it is told of others."""
+    """A batcher around an Adder; ``coming`` and ``elsewhere`` are what it is told of others."""
 
     def __init__(self, *, most: int = 8, wait: float = 0.0, threads: int = 1) -> None:
-        self.coming = 0
+        self.coming = self.elsewhere = 0
         self.told: list[int] = []
         self.adder = Adder()
         self.batcher = Batcher(
-            threads=threads, most=most, wait=wait, coming=lambda: self.coming, told=self.told.append
-        )
+            threads=threads, most=most, wait=wait, coming=lambda: self.coming, elsewhere=lambda: self.elsewhere,
+            told=self.told.append,
+        )  # fmt: skip
         self.engine: SharedEngine = self.batcher.share(self.adder)
 
 
@@ -95,6 +96,36 @@ def test_what_waits_goes_together(worlds: list[World]) -> None:
         assert right(rows(1, 9), first.result())
         assert all(right(rows(2, 4, k), found.result()) for k, found in enumerate(others))
     assert world.adder.rows == [1, 8]
+
+
+def test_wide_rows_fill_a_run_sooner(worlds: list[World]) -> None:
+    worlds.append(world := World(most=16))
+    world.adder.hold.clear()
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(world.engine.run, rows(1, 9))
+        until(lambda: not world.batcher._queues)
+        wide = [rows(2, 32 * 160, k) for k in range(8)]
+        others = [pool.submit(world.engine.run, inputs) for inputs in wide]
+        until(lambda: sum(len(q) for q in world.batcher._queues.values()) == 8)
+        world.adder.hold.set()
+        assert right(rows(1, 9), first.result())
+        assert all(right(inputs, found.result()) for inputs, found in zip(wide, others, strict=True))
+    assert world.adder.rows == [1, 8, 8]
+    assert right(rows(2, 100_000), world.engine.run(rows(2, 100_000)))  # wider than a run: one by one
+
+
+@pytest.mark.parametrize(("elsewhere", "runs"), [(0, [4, 4]), (1, [8]), (2, [8])])
+def test_processors_with_nothing_to_do_share_a_stack(worlds: list[World], elsewhere: int, runs: list[int]) -> None:
+    worlds.append(world := World(most=16, threads=2))
+    world.elsewhere = elsewhere
+    until(lambda: world.batcher._idle == 2)
+    world.adder.hold.clear()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(world.engine.run, rows(8))
+        until(lambda: world.batcher._idle == 2 - len(runs))
+        world.adder.hold.set()
+        assert right(rows(8), answer.result())
+    assert world.adder.rows == runs
 
 
 def test_one_a_call(worlds: list[World]) -> None:

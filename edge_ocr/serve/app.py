@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Query, Request
@@ -143,9 +144,10 @@ def _refusals(app: FastAPI) -> None:
 
 
 def _word(word: TextWord, characters: bool) -> dict[str, Any]:
-    data = word.to_dict()
-    if not characters:
-        del data["characters"]
+    if characters:
+        return word.to_dict()
+    data = replace(word, characters=()).to_dict()
+    del data["characters"]
     return data
 
 
@@ -160,7 +162,7 @@ def _routes(app: FastAPI, service: Service) -> None:
         async def act(body: bytes, kind: str) -> Response:
             (content,) = await _pictures(body, kind)
             reading, masks = await service.read(content, mask=mask)
-            data = reading.to_dict()
+            data = replace(reading, words=()).to_dict()
             data["words"] = [_word(word, characters) for word in reading.words]
             return Answer({**data, "masks": masks} if mask else data)
 
@@ -245,6 +247,7 @@ def _about(app: FastAPI, service: Service) -> None:
 
     def get(path: str, answer: type[Any] | None, handler: Handler) -> None:
         app.get(path, **describe.about(path, answer))(handler)
+        app.head(path, include_in_schema=False)(handler)  # balancers ask so; the protocol leaves the body out
 
     async def healthz() -> Response:
         """The process lives."""
@@ -274,4 +277,4 @@ def _about(app: FastAPI, service: Service) -> None:
     get("/readyz", schemas.Health, readyz)
     get("/metrics", None, metrics)
     get("/v1/models", schemas.ModelsAnswer, models)
-    app.get("/", include_in_schema=False)(start)
+    app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)(start)

@@ -1,16 +1,19 @@
 """Crops of several requests through a recognizer's network at once.
 
 A recognizer brings its crops to one of few widths, so arrays of one shape but for their number come from all requests;
-they are stacked as they come. A run starts when it is full, when nobody is about to add to it, or when its first crop
-has waited long enough: while all threads compute, crops gather by themselves.
+they are stacked as they come. A run starts when it is well filled, when nobody is about to add to it, or when its
+first crop has waited long enough: while all threads compute, crops gather by themselves. What a run costs beside its
+rows is spread over few rows already, so runs end where more rows would only keep others waiting, and processors that
+have nothing to do share what waits.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,33 +27,77 @@ __all__ = ["Batcher", "SharedEngine"]
 
 Arrays = Mapping[str, NDArray[Any]]
 _Key = tuple[int, tuple[tuple[str, tuple[int, ...]], ...]]
+# A run of so many values (lines of 32 pixels, together 1,280 wide) costs a row as little as a larger one does.
+_FULL = 32 * 1280
+_APART = 4  # rows that stay together where threads share a stack
+
+
+class _Asked:
+    """What one caller waits for: so many pieces, or the first of them that fails."""
+
+    def __init__(self, ticket: Ticket | None, pieces: int) -> None:
+        self.ticket = ticket
+        self.error: BaseException | None = None
+        self._left = pieces
+        self._lock, self._ended = threading.Lock(), threading.Event()
+
+    def one_done(self) -> None:
+        with self._lock:
+            self._left -= 1
+            last = self._left == 0
+        if last:
+            self._ended.set()
+
+    def fail(self, error: BaseException) -> None:
+        if self.error is None:
+            self.error = error
+        self._ended.set()
+
+    def wait(self) -> None:
+        """Raises what a piece failed with."""
+        self._ended.wait()
+        if self.error is not None:
+            raise self.error
+
+    @property
+    def gone(self) -> bool:
+        return self.error is not None or (self.ticket is not None and self.ticket.gone)
 
 
 @dataclass(eq=False)
 class _Piece:
-    """Rows that go through the network together, and where their outputs are awaited."""
+    """Rows that go through the network together, and who waits for them."""
 
     inputs: Arrays
     rows: int
-    ticket: Ticket | None
     since: float
-    outputs: Future[dict[str, NDArray[Any]]]
+    asked: _Asked
+    outputs: dict[str, NDArray[Any]] | None = None
 
 
 class Batcher:
     """``threads`` threads that run stacks of up to ``most`` rows; a row waits at most ``wait`` seconds for company.
-    ``coming()`` tells how many others may be about to bring rows; ``told(rows)`` is called for each run."""
+    ``coming()`` tells how many others may be about to bring rows, ``elsewhere()`` how many of the processors that these
+    threads are for compute something else; ``told(rows)`` is called for each run."""
 
     def __init__(
-        self, *, threads: int, most: int, wait: float, coming: Callable[[], int], told: Callable[[int], None]
+        self,
+        *,
+        threads: int,
+        most: int,
+        wait: float,
+        coming: Callable[[], int],
+        elsewhere: Callable[[], int],
+        told: Callable[[int], None],
     ) -> None:
         self.most = most
-        self._wait, self._coming, self._told = wait, coming, told
+        self._wait, self._coming, self._elsewhere, self._told = wait, coming, elsewhere, told
         self._engines: list[Engine] = []
-        self._queues: dict[_Key, list[_Piece]] = {}
+        self._queues: dict[_Key, deque[_Piece]] = {}
         self._change = threading.Condition()
         self._closed = False
-        self._blocked = 0
+        self._blocked = 0  # callers
+        self._idle = 0  # threads
         self._threads = [threading.Thread(target=self._work, name=f"batch-{k}", daemon=True) for k in range(threads)]
         for thread in self._threads:
             thread.start()
@@ -65,19 +112,23 @@ class Batcher:
         ticket = current.get()
         if ticket is not None:
             ticket.check()
+        if not inputs:
+            return []
         now = time.monotonic()
-        pieces = [[self._piece(part, ticket, now) for part in _parts(stack, self.most)] for stack in inputs]
+        parts = [(key, list(self._parts(key, stack))) for stack in inputs for key in (_key(engine, stack),)]
+        asked = _Asked(ticket, sum(len(mine) for _, mine in parts))
+        pieces = [(key, [_Piece(part, _rows(part), now, asked) for part in mine]) for key, mine in parts]
         with self._change:
-            for part in (part for stack in pieces for part in stack):
-                key = engine, tuple((name, array.shape[1:]) for name, array in part.inputs.items())
-                self._queues.setdefault(key, []).append(part)
+            for key, mine in pieces:
+                self._queues.setdefault(key, deque()).extend(mine)
             self._blocked += 1
             self._change.notify_all()
         try:
-            return [_joined([part.outputs.result() for part in stack]) for stack in pieces]
+            asked.wait()
         finally:
             with self._change:
                 self._blocked -= 1
+        return [_joined([piece.outputs for piece in mine if piece.outputs is not None]) for _, mine in pieces]
 
     def close(self) -> None:
         """Runs what waits, then ends the threads."""
@@ -87,9 +138,18 @@ class Batcher:
         for thread in self._threads:
             thread.join()
 
-    @staticmethod
-    def _piece(inputs: Arrays, ticket: Ticket | None, now: float) -> _Piece:
-        return _Piece(inputs, len(next(iter(inputs.values()))), ticket, now, Future())
+    def _full(self, key: _Key) -> int:
+        """Rows of a run that is full."""
+        return min(self.most, max(1, _FULL // sum(math.prod(shape) for _, shape in key[1])))
+
+    def _parts(self, key: _Key, stack: Arrays) -> Iterator[Arrays]:
+        """A stack in pieces that runs are made of."""
+        rows, most = _rows(stack), min(self._full(key), _APART)
+        if rows <= most:
+            yield stack
+            return
+        for k in range(0, rows, most):
+            yield {name: array[k : k + most] for name, array in stack.items()}
 
     def _work(self) -> None:
         while True:
@@ -108,25 +168,35 @@ class Batcher:
             if not self._queues:
                 if self._closed:
                     return None
-                self._change.wait()
+                self._pause()
                 continue
             oldest = min(self._queues, key=lambda k: self._queues[k][0].since)
             left = self._queues[oldest][0].since + self._wait - time.monotonic()
             if left <= 0 or self._closed or self._coming() <= self._blocked:
                 return oldest
             for key, queue in self._queues.items():
-                if sum(piece.rows for piece in queue) >= self.most:
-                    return key  # full: nothing is gained by waiting
-            self._change.wait(left)
+                if 2 * sum(piece.rows for piece in queue) >= self._full(key):
+                    return key  # little is gained by waiting
+            self._pause(left)
+
+    def _pause(self, seconds: float | None = None) -> None:
+        self._idle += 1
+        self._change.wait(seconds)
+        self._idle -= 1
 
     def _take(self, key: _Key) -> list[_Piece]:
         queue = self._queues[key]
+        most = self._full(key)
+        others = self._idle - self._elsewhere()
+        if others > 0 and len(self._queues) == 1:
+            share = -(-sum(piece.rows for piece in queue) // (others + 1))
+            most = min(most, max(share, _APART))
         taken: list[_Piece] = []
         rows = 0
-        while queue and rows + queue[0].rows <= self.most:
-            piece = queue.pop(0)
-            if piece.ticket is not None and piece.ticket.gone:
-                piece.outputs.set_exception(Gone("nobody waits for this crop"))
+        while queue and (not taken or rows + queue[0].rows <= most):
+            piece = queue.popleft()
+            if piece.asked.gone:
+                piece.asked.fail(Gone("nobody waits for this crop"))
                 continue
             taken.append(piece)
             rows += piece.rows
@@ -143,13 +213,14 @@ class Batcher:
                 outputs = engine.run({name: np.concatenate([p.inputs[name] for p in pieces]) for name in names})
         except BaseException as error:
             for piece in pieces:
-                piece.outputs.set_exception(error)
+                piece.asked.fail(error)
             return
         self._told(sum(piece.rows for piece in pieces))
         at = 0
         for piece in pieces:
-            piece.outputs.set_result({name: value[at : at + piece.rows] for name, value in outputs.items()})
+            piece.outputs = {name: value[at : at + piece.rows] for name, value in outputs.items()}
             at += piece.rows
+            piece.asked.one_done()
 
 
 class SharedEngine:
@@ -165,11 +236,12 @@ class SharedEngine:
         return self._batcher.run(self._number, inputs)
 
 
-def _parts(stack: Arrays, most: int) -> list[Arrays]:
-    rows = len(next(iter(stack.values())))
-    if rows <= most:
-        return [stack]
-    return [{name: array[k : k + most] for name, array in stack.items()} for k in range(0, rows, most)]
+def _rows(stack: Arrays) -> int:
+    return len(next(iter(stack.values())))
+
+
+def _key(engine: int, stack: Arrays) -> _Key:
+    return engine, tuple((name, array.shape[1:]) for name, array in stack.items())
 
 
 def _joined(outputs: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:

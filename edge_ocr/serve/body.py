@@ -9,6 +9,7 @@ import asyncio
 import base64
 import binascii
 import json
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ __all__ = ["Budget", "Form", "Share", "parse_form", "parse_json", "pictures", "r
 
 _MAX_PARTS = 256
 _MAX_PART_HEADER = 8192
+_MAX_HEADERS = 16  # of a part
 _MAX_MARKS = 2000
 _DATA = "data:"
 _MOST_DRAINED = 1 << 26  # bytes of a refused body
@@ -135,6 +137,9 @@ def parse_form(content_type: str, body: bytes) -> Form:
     boundary = options.get(b"boundary")
     if not boundary:
         raise Refusal(400, "bad_form", "Content-Type: multipart/form-data lacks its boundary")
+    usual = _usual_form(boundary, body)
+    if usual is not None:
+        return usual
     form = Form()
     headers: dict[bytes, bytes] = {}
     name, value = bytearray(), bytearray()
@@ -156,7 +161,7 @@ def parse_form(content_type: str, body: bytes) -> Form:
             raise Refusal(400, "bad_form", "a part of the form has an absurdly long header")
 
     def header() -> None:
-        if len(headers) >= 16:
+        if len(headers) >= _MAX_HEADERS:
             raise Refusal(400, "bad_form", "a part of the form has too many headers")
         headers[bytes(name).lower()] = bytes(value)
         name.clear()
@@ -189,6 +194,38 @@ def parse_form(content_type: str, body: bytes) -> Form:
     if not ended:
         raise Refusal(400, "bad_form", "the multipart form is cut off")
     return form
+
+
+_DISPOSITION = re.compile(
+    rb'[^:]*: form-data; name="([A-Za-z0-9_.-]*)"(?:; filename="[^"\\\r\n]*")?'
+)
+_PLAIN_HEADER = re.compile(rb"[A-Za-z0-9-]+: [^\x00-\x1f\x7f]*")
+
+
+def _usual_form(boundary: bytes, body: bytes) -> Form | None:
+    """A body as nearly all clients write it, taken apart in a fraction of the time; None: let the parser judge it."""
+    mark = b"\r\n--" + boundary
+    if not body.startswith(mark[2:] + b"\r\n"):
+        return None
+    form = Form()
+    at = len(mark)
+    for _ in range(_MAX_PARTS):
+        start = body.find(b"\r\n\r\n", at, at + _MAX_PART_HEADER)
+        end = body.find(mark, start + 4) if start >= 0 else -1
+        if end < 0:
+            return None
+        lines = body[at:start].split(b"\r\n")
+        naming = [line for line in lines if line[:20].lower() == b"content-disposition:"]
+        named = _DISPOSITION.fullmatch(naming[0]) if len(naming) == 1 else None
+        if named is None or len(lines) > _MAX_HEADERS or not all(map(_PLAIN_HEADER.fullmatch, lines)):
+            return None
+        form.parts.setdefault(named[1].decode(), []).append(body[start + 4 : end])
+        at = end + len(mark) + 2
+        if body[at - 2 : at] == b"--":
+            return form if body[at:] in (b"", b"\r\n") else None
+        if body[at - 2 : at] != b"\r\n":
+            return None
+    return None
 
 
 def parse_json(body: bytes, keys: Sequence[str]) -> dict[str, Any]:

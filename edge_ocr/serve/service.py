@@ -69,7 +69,8 @@ class Service:
         self._recognition = Pool("recognize", _READERS * threads)
         self._batcher = Batcher(
             threads=threads, most=settings.batch, wait=settings.batch_wait,
-            coming=lambda: self._recognition.running, told=lambda rows: metrics.observe("batch_rows", value=rows),
+            coming=lambda: self._recognition.running, elsewhere=lambda: self._detection.running,
+            told=lambda rows: metrics.observe("batch_rows", value=rows),
         )  # fmt: skip
         self._make = engine_named(settings.engine, threads=1)
         self.ocr = OCR(
