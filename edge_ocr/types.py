@@ -89,14 +89,16 @@ class TextWord:
     language: str = ""
     plain: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        data = {
+    def to_dict(self, *, characters: bool = True) -> dict[str, Any]:
+        """JSON-ready; ``characters``: with each character's confidence."""
+        data: dict[str, Any] = {
             "quad": _quad_to_list(self.quad) if self.quad is not None else None,
             "text": self.text,
             "confidence": round(float(self.confidence), 4),
             "language": self.language,
-            "characters": [c.to_dict() for c in self.characters],
         }
+        if characters:
+            data["characters"] = [c.to_dict() for c in self.characters]
         return data if self.plain is None else {**data, "plain": self.plain}
 
     @classmethod
@@ -156,11 +158,12 @@ class Reading:
         """The lines, one below the other."""
         return "\n".join(line.text for line in self.lines)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, *, characters: bool = True) -> dict[str, Any]:
+        """JSON-ready; ``characters``: with each character's confidence."""
         data: dict[str, Any] = {
             "width": self.width,
             "height": self.height,
-            "words": [w.to_dict() for w in self.words],
+            "words": [w.to_dict(characters=characters) for w in self.words],
             "lines": [x.to_dict() for x in self.lines],
             "ms": {k: round(float(v), 2) for k, v in self.ms.items()},
         }

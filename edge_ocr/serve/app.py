@@ -7,7 +7,6 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Query, Request
@@ -23,7 +22,6 @@ from edge_ocr.serve.metrics import Metrics
 from edge_ocr.serve.refusal import Refusal, busy
 from edge_ocr.serve.service import Scanned, Service, scanners
 from edge_ocr.serve.settings import Settings
-from edge_ocr.types import TextWord
 
 __all__ = ["build"]
 
@@ -143,14 +141,6 @@ def _refusals(app: FastAPI) -> None:
         app.add_exception_handler(kind, refuse)
 
 
-def _word(word: TextWord, characters: bool) -> dict[str, Any]:
-    if characters:
-        return word.to_dict()
-    data = replace(word, characters=()).to_dict()
-    del data["characters"]
-    return data
-
-
 # -- routes ------------------------------------------------------------------------------------------------------------
 
 
@@ -162,8 +152,7 @@ def _routes(app: FastAPI, service: Service) -> None:
         async def act(body: bytes, kind: str) -> Response:
             (content,) = await _pictures(body, kind)
             reading, masks = await service.read(content, mask=mask)
-            data = replace(reading, words=()).to_dict()
-            data["words"] = [_word(word, characters) for word in reading.words]
+            data = reading.to_dict(characters=characters)
             return Answer({**data, "masks": masks} if mask else data)
 
         return await _with_body(request, service, act)
@@ -190,7 +179,7 @@ def _routes(app: FastAPI, service: Service) -> None:
         async def act(body: bytes, kind: str) -> Response:
             contents = await _pictures(body, kind, most=service.settings.max_crops)
             words = await service.recognize(contents, pattern=pattern, mask=mask)
-            return Answer({"words": [_word(word, characters) for word in words]})
+            return Answer({"words": [word.to_dict(characters=characters) for word in words]})
 
         return await _with_body(request, service, act)
 
