@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["GraphError", "grow", "in_order", "read", "write"]
+__all__ = ["GraphError", "grow", "in_order", "read", "regrow", "write"]
 
 Size = tuple[int, ...]
 
@@ -103,6 +103,25 @@ def grow(
     if len({tuple(s) for s in shapes}) != len(shapes):
         raise GraphError(f"graphs of the same shape: {shapes}")
     return write(model)
+
+
+def regrow(data: bytes, wanted: Sequence[Size]) -> bytes:
+    """The same network with signatures for the sizes in ``wanted``, from a file that ``grow`` made of inputs whose
+    width alone changes, a recognizer's: two of its signatures tell all others, so nothing is converted again. Raises
+    GraphError where there are fewer, or inputs of two sides."""
+    model = read(data)
+    found = {bytes(s.signatureKey).decode(): s for s in model.signatureDefs or []}
+    widths = sorted((int(key.split("x")[-1]), key) for key in found)
+    if len(widths) < 2 or len({key.rsplit("x", 1)[0] for key in found}) != 1 or any(len(w) != 1 for w in wanted):
+        raise GraphError(f"signatures {sorted(found)}: two widths of one height are needed")
+    ends = [found[key] for _, key in (widths[0], widths[-1])]
+    names = [(bytes(e.inputs[0].name).decode(), [bytes(o.name).decode() for o in e.outputs]) for e in ends]
+    model.subgraphs = [model.subgraphs[e.subgraphIndex] for e in ends]
+    for k, signature in enumerate(ends):
+        signature.signatureKey, signature.subgraphIndex = f"s{k}".encode(), k
+    model.signatureDefs = ends
+    sizes = [(widths[0][0],), (widths[-1][0],)]
+    return grow(write(model), sizes, wanted, given=names[0][0], outputs=names[0][1])
 
 
 def in_order(model: Any) -> list[Any]:
