@@ -85,6 +85,15 @@ def test_what_cannot_be_a_number_is_none(recognizer: Recognizer) -> None:
     assert card_fields.numbers(piece(recognizer, "km", says(*number("km"))), "rrn") is None
 
 
+def test_a_number_whose_beginning_is_not_there_is_not_made_up(recognizer: Recognizer) -> None:
+    """Some other column may always be taken for the figures that are missing; one or two are mended."""
+    gone = says(*({"-": 0.9, "1": 0.1} for _ in range(3)), *number("225-1607061"))
+    assert card_fields.numbers(piece(recognizer, "-225-1607061", gone), "rrn") is None
+    torn = says(*number("15"), {"O": 0.7, "1": 0.3}, *number("225-1607061"))
+    found = card_fields.numbers(piece(recognizer, "15O225-1607061", torn), "rrn")
+    assert found is not None and found[0] == "151225-1607061"
+
+
 def test_names_by_their_shapes() -> None:
     odd = card_fields._odd
     assert odd("name", "김민수") == 0 < odd("name", "뷁민수")

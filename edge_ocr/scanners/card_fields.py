@@ -21,6 +21,7 @@ from edge_ocr.scanners import card_values as v
 from edge_ocr.scanners import korea
 from edge_ocr.scanners.card_page import FieldText
 from edge_ocr.scanners.card_read import Piece, Reader, Said
+from edge_ocr.scanners.strings import distance
 
 __all__ = ["numbers", "refined"]
 
@@ -28,6 +29,7 @@ Image = NDArray[np.uint8]
 _SURE = 0.98  # a field read as surely as this is not read again
 _FAR = 6.0  # natural logarithms by which what a list or a pattern says may be less likely than what was read
 _LEAST = -25.0  # a look says no less of a text
+_MENDED = 2  # characters that a pattern may put right in what was read as no number of its kind
 _WIDTH, _TOP = 8, 6  # of the beam, and candidates of each look
 _PATTERNS = {
     "rrn": r"[0-9]{6}-[0-9]{7}", "alien_number": r"[0-9]{6}-[0-9]{7}",
@@ -64,8 +66,12 @@ def refined(reader: Reader, image: Image, kind: str, name: str, f: FieldText, pi
 
 
 def numbers(piece: Piece, name: str) -> tuple[str, float] | None:
-    """What a piece says if it is a number of this kind, and how sure that is; None where it cannot be one."""
-    return _likeliest(piece.said, name, piece.word.text)
+    """What a piece says if it is a number of this kind, and how sure that is; None where it cannot be one, or would
+    have to be made up in part: of a number whose beginning lies outside the crop, the pattern finds one somewhere."""
+    found = _likeliest(piece.said, name, piece.word.text)
+    if found is None or distance(v.fold(found[0]), v.fold(piece.word.text)) > _MENDED:
+        return None
+    return found
 
 
 def _alone(name: str, f: FieldText, piece: Piece) -> bool:
