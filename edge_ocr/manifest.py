@@ -197,12 +197,22 @@ class RecognizeOutput:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Narrow:
+    """Words of narrow letters, of which a network drops some: one that is read less surely than ``below``, and whose
+    characters are on average narrower than ``pitch``, in parts of the crop's height, is read once more, stretched to
+    that, at most to twice its width. The surer reading counts, and the first where both are equally sure."""
+
+    pitch: float = _limits(0.05, 4)
+    below: float = _limits(0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecognizeDecode:
     """How symbols become text: ``default`` names the decoder, ``beam_width`` the prefixes that a beam search keeps.
     ``space``: greedy decoding writes a space between two characters where its probability reaches this, though the
     blank wins there; at 1 that never happens. ``digit_switch``, ``case_switch``, ``script_switch``: what a change from
     digit to Latin letter, from upper to lower case, from Hangul to Latin within a word costs a reading, as natural
-    logarithms; 0: nothing."""
+    logarithms; 0: nothing. ``narrow``: which words are read again, stretched; None: none."""
 
     default: Literal["greedy", "beam"]
     beam_width: int = _limits(1)
@@ -210,6 +220,7 @@ class RecognizeDecode:
     digit_switch: float = _limits(0, 20)
     case_switch: float = _limits(0, 20)
     script_switch: float = _limits(0, 20)
+    narrow: Narrow | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

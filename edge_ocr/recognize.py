@@ -21,7 +21,7 @@ from edge_ocr.engine import Engine, run_many
 from edge_ocr.errors import ModelError
 from edge_ocr.manifest import RecognizeManifest
 from edge_ocr.pattern import Pattern
-from edge_ocr.preprocess import crop_to_line
+from edge_ocr.preprocess import crop_to_line, grey, resize
 from edge_ocr.types import TextCharacter, TextWord
 
 __all__ = ["Recognizer", "align"]
@@ -32,6 +32,7 @@ Image = NDArray[np.uint8]
 _OVERLAP = 3
 # A line this many times wider than the widest bucket is squeezed: a bound on time and memory.
 _MOST_WINDOWS = 12
+_LEAST_STRETCH, _MOST_STRETCH = 1.1, 2.0  # what narrow letters are stretched by
 _TOGETHER = 16  # batches that an engine is given at a time: a bound on memory
 
 
@@ -66,13 +67,35 @@ class Recognizer:
         nothing that is allowed fits. Raises InputError where pattern and crop together are too much work.
         """
         if pattern is None:
-            return self.read_all(self.log_probs(crops))
+            words = self.read_all(self.log_probs(crops))
+            some, stretched = self._narrow(crops, words)
+            for i, again in zip(some, self.read_all(self.log_probs(stretched)), strict=True):
+                if again.text and again.confidence > words[i].confidence:
+                    words[i] = again
+            return words
         words = []
         for lp in self.log_probs(crops):
             found = search(lp, pattern, width=self.manifest.decode.beam_width)
             word = self.word_of(lp, found[0][0] if found else "")
             words.append(replace(word, plain=self.read(lp).text))
         return words
+
+    def _narrow(self, crops: Sequence[Image], words: Sequence[TextWord]) -> tuple[list[int], list[Image]]:
+        """Which words have narrow letters and are doubtful, and their crops stretched."""
+        narrow, height = self.manifest.decode.narrow, self.manifest.input.height
+        some: list[int] = []
+        stretched: list[Image] = []
+        if narrow is None:
+            return some, stretched
+        for i, word in enumerate(words):
+            high, wide = crops[i].shape[:2]
+            if not word.text or word.confidence >= narrow.below:
+                continue
+            stretch = min(narrow.pitch * len(word.text) * high / wide, _MOST_STRETCH)
+            if stretch >= _LEAST_STRETCH:
+                some.append(i)
+                stretched.append(resize(grey(crops[i]), (height, max(int(wide * height / high * stretch + 0.5), 1))))
+        return some, stretched
 
     def word_of(self, lp: LogProbs, text: str) -> TextWord:
         """The word that ``text`` makes of what the network said, each character as sure as the network is of it."""

@@ -142,6 +142,7 @@ def describe(
         config = trained.net.config
         parts = dict(zip(("symbols", "initial", "medial", "final"), trained.outputs, strict=False))
         values["input"] = replace(values["input"], height=config.height, min_width=_MIN_WIDTHS.get(name))
+        values["decode"] = replace(values["decode"], narrow=_NARROW.get(name))
         values["confidence"] = replace(values["confidence"], temperature=temperature)
         output = m.RecognizeOutput(head=config.head, stride=4, **parts)  # type: ignore[arg-type]
         manifest = m.RecognizeManifest(**common, **values, output=output, charset=config.charset, blank=0)

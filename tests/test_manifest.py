@@ -88,6 +88,8 @@ def _example(name: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for field in dataclasses.fields(part):
         low = field.metadata.get("low")
+        if field.default is not dataclasses.MISSING:
+            continue
         if typing.get_origin(hints[field.name]) is typing.Literal:
             values[field.name] = typing.get_args(hints[field.name])[0]
         else:

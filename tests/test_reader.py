@@ -138,7 +138,7 @@ def models(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> dict[str,
 
 def decode_options() -> dict[str, object]:
     values: dict[str, object] = {"default": "greedy", "beam_width": 4}
-    for field in dataclasses.fields(RecognizeDecode):
+    for field in (f for f in dataclasses.fields(RecognizeDecode) if f.default is dataclasses.MISSING):
         values.setdefault(field.name, 1)
     return values
 

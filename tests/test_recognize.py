@@ -58,6 +58,7 @@ def manifest(
     batch: int = 3,
     space: float = 1.0,
     digit_switch: float = 0.0,
+    narrow: m.Narrow | None = None,
 ) -> m.RecognizeManifest:
     parts = {"initial": "initial", "medial": "medial", "final": "final"} if hangul else {}
     return m.RecognizeManifest(
@@ -93,6 +94,7 @@ def manifest(
             digit_switch=digit_switch,
             case_switch=0,
             script_switch=0,
+            narrow=narrow,
         ),
         confidence=m.Confidence(definition="test", temperature=temperature, minimum=0.3),
     )
@@ -166,6 +168,42 @@ def test_factorised_head(decoder: str) -> None:
 def test_temperature_softens_the_confidence() -> None:
     (word,) = Recognizer(manifest(temperature=2.0), LevelReader()).recognize([strip("5")])
     assert word.confidence == pytest.approx(0.9**0.5, rel=1e-4)
+
+
+class PureReader(LevelReader):
+    """Less sure of columns of several levels."""
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        out = super().run(inputs)
+        n, h, w = inputs["crops"].shape
+        mixed = np.ptp(inputs["crops"].reshape(n, h, w // 4, 4).astype(int), axis=(1, 3)) > 8
+        out["symbols"][mixed] = np.log(np.exp(out["symbols"][mixed]) * 0.5 + 0.5 / out["symbols"].shape[-1])
+        return out
+
+
+def test_narrow_letters_are_read_again_stretched() -> None:
+    crop, narrow = strip("4071", bar=8)[:, ::2][:, 1:], m.Narrow(pitch=0.5, below=0.8)
+    engine = PureReader()
+    (once,) = Recognizer(manifest(), engine).recognize([crop])
+    assert len(engine.shapes) == 1
+    assert once.confidence < 0.8
+    (twice,) = Recognizer(manifest(narrow=narrow), engine).recognize([crop])
+    assert len(engine.shapes) == 3
+    assert (twice.text, once.text == "4071") == ("4071", False)
+    assert twice.confidence > once.confidence + 0.1
+
+
+def test_only_doubtful_words_of_narrow_letters_are_read_again() -> None:
+    engine, crop = PureReader(), strip("4071", bar=8)[:, ::2][:, 1:]
+    for narrow in (m.Narrow(pitch=0.5, below=0.1), m.Narrow(pitch=0.2, below=0.8)):
+        Recognizer(manifest(narrow=narrow), engine).recognize([crop, strip("33", bar=16)])
+    assert [shape[0] for shape in engine.shapes] == [2, 2]
+
+
+def test_a_stretch_is_bounded() -> None:
+    engine = PureReader()
+    Recognizer(manifest(narrow=m.Narrow(pitch=4, below=1)), engine).recognize([strip("12345678", bar=4)])
+    assert [shape[2] for shape in engine.shapes] == [64, 128]  # 64 columns, then twice as many
 
 
 def test_no_crops_no_words() -> None:
