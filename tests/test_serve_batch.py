@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from edge_ocr.errors import EngineError
 from edge_ocr.serve.batch import Batcher, SharedEngine
 from edge_ocr.serve.body import Budget
 from edge_ocr.serve.metrics import Metrics
-from edge_ocr.serve.pool import Gone, Pool, Ticket, current
+from edge_ocr.serve.pool import Gone, Pool, Processors, Ticket, current
 from edge_ocr.serve.refusal import Refusal
 
 
@@ -38,14 +39,15 @@ class Adder:
 
 
 class World:
-    """A batcher around an Adder; ``coming`` and ``elsewhere`` are what it is told of others."""
+    """A batcher around an Adder; ``coming`` is what it is told of others."""
 
     def __init__(self, *, most: int = 8, wait: float = 0.0, threads: int = 1) -> None:
-        self.coming = self.elsewhere = 0
+        self.coming = 0
+        self.processors = Processors(threads)
         self.told: list[int] = []
         self.adder = Adder()
         self.batcher = Batcher(
-            threads=threads, most=most, wait=wait, coming=lambda: self.coming, elsewhere=lambda: self.elsewhere,
+            threads=threads, processors=self.processors, most=most, wait=wait, coming=lambda: self.coming,
             told=self.told.append,
         )  # fmt: skip
         self.engine: SharedEngine = self.batcher.share(self.adder)
@@ -114,18 +116,48 @@ def test_wide_rows_fill_a_run_sooner(worlds: list[World]) -> None:
     assert right(rows(2, 100_000), world.engine.run(rows(2, 100_000)))  # wider than a run: one by one
 
 
-@pytest.mark.parametrize(("elsewhere", "runs"), [(0, [4, 4]), (1, [8]), (2, [8])])
+@pytest.mark.parametrize(("elsewhere", "runs"), [(0, [4, 4]), (1, [8])])
 def test_processors_with_nothing_to_do_share_a_stack(worlds: list[World], elsewhere: int, runs: list[int]) -> None:
     worlds.append(world := World(most=16, threads=2))
-    world.elsewhere = elsewhere
-    until(lambda: world.batcher._idle == 2)
     world.adder.hold.clear()
-    with ThreadPoolExecutor(1) as pool:
+    with contextlib.ExitStack() as busy, ThreadPoolExecutor(1) as pool:
+        for _ in range(elsewhere):
+            busy.enter_context(world.processors)
         answer = pool.submit(world.engine.run, rows(8))
-        until(lambda: world.batcher._idle == 2 - len(runs))
+        until(lambda: not world.batcher._queues)
         world.adder.hold.set()
         assert right(rows(8), answer.result())
     assert world.adder.rows == runs
+
+
+def test_rows_gather_while_no_processor_is_free(worlds: list[World]) -> None:
+    worlds.append(world := World(most=16))
+    given = [rows(3, 32 * 160, k) for k in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        with world.processors:
+            answers = [pool.submit(world.engine.run, inputs) for inputs in given]
+            until(lambda: sum(len(q) for q in world.batcher._queues.values()) == 3)
+            assert not world.adder.rows
+        assert all(right(inputs, found.result()) for inputs, found in zip(given, answers, strict=True))
+    assert world.adder.rows == [9]  # one more than a full run, rather than a run of its own
+
+
+def test_processors_are_given_in_order() -> None:
+    processors = Processors(2)
+    order: list[int] = []
+
+    def use(k: int) -> None:
+        with processors:
+            order.append(k)
+
+    with ThreadPoolExecutor(5) as pool, processors, processors:
+        assert processors.free == 0
+        for k in range(5):
+            pool.submit(use, k)
+            until(lambda k=k: len(processors._waiting) == k + 1)  # type: ignore[misc]
+        assert not order
+    assert sorted(order) == list(range(5)) and order[0] in (0, 1)
+    assert processors.free == 2
 
 
 def test_one_a_call(worlds: list[World]) -> None:

@@ -1,10 +1,10 @@
 """Crops of several requests through a recognizer's network at once.
 
 A recognizer brings its crops to one of few widths, so arrays of one shape but for their number come from all requests;
-they are stacked as they come. A run starts when it is well filled, when nobody is about to add to it, or when its
-first crop has waited long enough: while all threads compute, crops gather by themselves. What a run costs beside its
-rows is spread over few rows already, so runs end where more rows would only keep others waiting, and processors that
-have nothing to do share what waits.
+they are stacked as they come. A run starts when a processor is free and it is well filled, nobody is about to add to
+it, or its first crop has waited long enough: while all processors compute, crops gather by themselves. What a run costs
+beside its rows is spread over few rows already, so runs end where more rows would only keep others waiting, and
+processors that have nothing to do share what waits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr.engine import Engine
-from edge_ocr.serve.pool import Gone, Ticket, current
+from edge_ocr.serve.pool import Gone, Processors, Ticket, current
 
 __all__ = ["Batcher", "SharedEngine"]
 
@@ -76,28 +76,27 @@ class _Piece:
 
 
 class Batcher:
-    """``threads`` threads that run stacks of up to ``most`` rows; a row waits at most ``wait`` seconds for company.
-    ``coming()`` tells how many others may be about to bring rows, ``elsewhere()`` how many of the processors that these
-    threads are for compute something else; ``told(rows)`` is called for each run."""
+    """``threads`` threads that run stacks of up to ``most`` rows on ``processors``; where one is free, a row waits at
+    most ``wait`` seconds for company. ``coming()`` tells how many others may be about to bring rows; ``told(rows)`` is
+    called for each run."""
 
     def __init__(
         self,
         *,
         threads: int,
+        processors: Processors,
         most: int,
         wait: float,
         coming: Callable[[], int],
-        elsewhere: Callable[[], int],
         told: Callable[[int], None],
     ) -> None:
         self.most = most
-        self._wait, self._coming, self._elsewhere, self._told = wait, coming, elsewhere, told
+        self._processors, self._wait, self._coming, self._told = processors, wait, coming, told
         self._engines: list[Engine] = []
         self._queues: dict[_Key, deque[_Piece]] = {}
         self._change = threading.Condition()
         self._closed = False
         self._blocked = 0  # callers
-        self._idle = 0  # threads
         self._threads = [threading.Thread(target=self._work, name=f"batch-{k}", daemon=True) for k in range(threads)]
         for thread in self._threads:
             thread.start()
@@ -154,43 +153,50 @@ class Batcher:
     def _work(self) -> None:
         while True:
             with self._change:
-                key = self._next()
-                if key is None:
+                if not self._wait_for_rows():
                     return
-                pieces = self._take(key)
-            if pieces:
-                self._run(self._engines[key[0]], pieces)
+            with self._processors:
+                with self._change:  # what came while no processor was free goes along
+                    key = self._ready() if self._queues else None
+                    pieces = self._take(key) if key is not None else []
+                if pieces and key is not None:
+                    self._run(self._engines[key[0]], pieces)
             del pieces
 
-    def _next(self) -> _Key | None:
-        """Waits for a stack that should run now: the one whose first piece came first. None: there will be none."""
+    def _wait_for_rows(self) -> bool:
+        """Waits until something should run now; False: nothing ever will."""
         while True:
-            if not self._queues:
-                if self._closed:
-                    return None
-                self._pause()
-                continue
-            oldest = min(self._queues, key=lambda k: self._queues[k][0].since)
-            left = self._queues[oldest][0].since + self._wait - time.monotonic()
-            if left <= 0 or self._closed or self._coming() <= self._blocked:
-                return oldest
-            for key, queue in self._queues.items():
-                if 2 * sum(piece.rows for piece in queue) >= self._full(key):
-                    return key  # little is gained by waiting
-            self._pause(left)
+            if self._queues and self._ready() is not None:
+                return True
+            if not self._queues and self._closed:
+                return False
+            self._change.wait(self._left(self._oldest()) if self._queues else None)
 
-    def _pause(self, seconds: float | None = None) -> None:
-        self._idle += 1
-        self._change.wait(seconds)
-        self._idle -= 1
+    def _oldest(self) -> _Key:
+        return min(self._queues, key=lambda key: self._queues[key][0].since)
+
+    def _left(self, key: _Key) -> float:
+        """Seconds that the first row of a stack may still wait."""
+        return self._queues[key][0].since + self._wait - time.monotonic()
+
+    def _ready(self) -> _Key | None:
+        """The stack that should run now: the one whose first row came first, or one for which there is little to gain
+        by waiting."""
+        oldest = self._oldest()
+        if self._closed or self._coming() <= self._blocked or self._left(oldest) <= 0:
+            return oldest
+        return next((key for key in self._queues if 2 * self._waiting(key) >= self._full(key)), None)
+
+    def _waiting(self, key: _Key) -> int:
+        return sum(piece.rows for piece in self._queues[key])
 
     def _take(self, key: _Key) -> list[_Piece]:
-        queue = self._queues[key]
-        most = self._full(key)
-        others = self._idle - self._elsewhere()
-        if others > 0 and len(self._queues) == 1:
-            share = -(-sum(piece.rows for piece in queue) // (others + 1))
-            most = min(most, max(share, _APART))
+        queue, left, most = self._queues[key], self._waiting(key), self._full(key)
+        free = self._processors.free
+        if free and len(self._queues) == 1:
+            most = min(most, max(-(-left // (free + 1)), _APART))
+        elif left <= most + most // 4:
+            most = min(left, self.most)  # a run of its own for one or two would cost more
         taken: list[_Piece] = []
         rows = 0
         while queue and (not taken or rows + queue[0].rows <= most):

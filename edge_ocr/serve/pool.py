@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from edge_ocr.engine import checkpoint
 from edge_ocr.errors import EdgeOcrError
 
-__all__ = ["Gone", "Pool", "Ticket", "current"]
+__all__ = ["Gone", "Pool", "Processors", "Ticket", "current"]
 
 T = TypeVar("T")
 
@@ -61,6 +61,38 @@ class Ticket:
 
 # The ticket of the work that this thread does.
 current: ContextVar[Ticket | None] = ContextVar("ticket", default=None)
+
+
+class Processors:
+    """``count`` processors that networks run on, in the order in which they were asked for::
+
+        with processors:
+            ...
+
+    Each pool may use them all; together they use no more, so that what runs is soon done, and crops gather meanwhile.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.free = count
+        self._waiting: deque[threading.Lock] = deque()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self.free:
+                self.free -= 1
+                return
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append(mine)
+        mine.acquire()  # whoever gives one back opens it
+
+    def __exit__(self, *what: object) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self.free += 1
 
 
 class Pool:

@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -30,7 +30,7 @@ from edge_ocr.reader import OCR
 from edge_ocr.serve.batch import Batcher
 from edge_ocr.serve.body import Budget
 from edge_ocr.serve.metrics import Metrics
-from edge_ocr.serve.pool import Gone, Pool, Ticket
+from edge_ocr.serve.pool import Gone, Pool, Processors, Ticket
 from edge_ocr.serve.refusal import Refusal, busy
 from edge_ocr.serve.settings import Settings
 from edge_ocr.types import Reading, Region, TextWord
@@ -65,12 +65,12 @@ class Service:
         self.settings, self.metrics = settings, metrics
         self.budget = Budget(settings.memory)
         threads = settings.computing
+        self._processors = Processors(threads)
         self._detection = Pool("detect", threads)
         self._recognition = Pool("recognize", _READERS * threads)
         self._batcher = Batcher(
-            threads=threads, most=settings.batch, wait=settings.batch_wait,
-            coming=lambda: self._recognition.running, elsewhere=lambda: self._detection.running,
-            told=lambda rows: metrics.observe("batch_rows", value=rows),
+            threads=threads, processors=self._processors, most=settings.batch, wait=settings.batch_wait,
+            coming=lambda: self._recognition.running, told=lambda rows: metrics.observe("batch_rows", value=rows),
         )  # fmt: skip
         self._make = engine_named(settings.engine, threads=1)
         self.ocr = OCR(
@@ -90,7 +90,9 @@ class Service:
 
     def _engine(self, model: Model) -> Engine:
         engine = self._make(model)
-        return self._batcher.share(engine) if model.manifest.task == "recognize" else engine
+        if model.manifest.task == "recognize":
+            return self._batcher.share(engine)
+        return _InTurn(engine, self._processors)
 
     def warm_up(self) -> None:
         """Loads the models and runs each in each of its shapes; ``ready`` from then on."""
@@ -249,6 +251,17 @@ class Service:
         result = await asyncio.wait_for(asyncio.wrap_future(future), left)
         self.metrics.observe("stage_seconds", stage, value=time.monotonic() - start)
         return result
+
+
+class _InTurn:
+    """An engine whose runs wait for a processor."""
+
+    def __init__(self, engine: Engine, processors: Processors) -> None:
+        self._engine, self._processors = engine, processors
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        with self._processors:
+            return self._engine.run(inputs)
 
 
 _RETRY = {"Retry-After": "5"}
