@@ -16,13 +16,12 @@ from edge_ocr.scanners.plate import (
     DISTRICTS_OF,
     REGIONS,
     Scanner,
-    _Candidate,
     _crowded,
-    _with_upper,
     as_row,
     grammar,
     parse,
 )
+from edge_ocr.scanners.plate_find import Candidate, with_upper
 from edge_ocr.types import Region
 
 coded = pytest.importorskip("coded")
@@ -218,7 +217,7 @@ def test_an_upper_line_that_was_not_found_is_looked_for_above() -> None:
     # As on a yellow plate of 440 by 220 mm: the lower line at 84..200, the upper one at 11..72.
     lower = np.array([[20, 84], [420, 84], [420, 200], [20, 200]], np.float64)
     turn = np.array([[0.98, 0.199], [-0.199, 0.98]])
-    candidate = _with_upper(_Candidate((Line((3,), lower @ turn),), frozenset({3})))
+    candidate = with_upper(Candidate((Line((3,), lower @ turn),), frozenset({3})))
     upper, same = candidate.lines
     assert candidate.words == {3} and (same.quad == lower @ turn).all()
     back = upper.quad @ np.linalg.inv(turn)
@@ -253,8 +252,8 @@ def test_print_is_crowded_and_a_street_is_not() -> None:
         return Region(((x, y), (x + w, y), (x + w, y + h), (x, y + h)), 0.9)
 
     page = [word(10 + 100 * i, 10 + 30 * k) for k in range(6) for i in range(3)]
-    candidate = _Candidate((Line((4,), np.array(page[4].quad)),), frozenset({4}))
+    candidate = Candidate((Line((4,), np.array(page[4].quad)),), frozenset({4}))
     assert _crowded(candidate, page)
     assert not _crowded(candidate, page[4:5])
     signs = [page[4], word(300, 400), word(20, 300, 300, 90), word(115, 75, 40, 6), word(400, 40)]
-    assert not _crowded(_Candidate((Line((0,), np.array(page[4].quad)),), frozenset({0})), signs)
+    assert not _crowded(Candidate((Line((0,), np.array(page[4].quad)),), frozenset({0})), signs)

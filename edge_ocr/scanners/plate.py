@@ -1,8 +1,6 @@
 """Korean number plates: what their text says, and finding them in pictures.
 
-``parse`` is pure: text to kind, region, class and number. The forms are those of the Korean Ministry of Land,
-Infrastructure and Transport's notices on plates: private ``NN가NNNN`` and ``NNN가NNNN``, commercial and older ones
-with a region before the class number, diplomatic, and motorcycles with region and district.
+``parse`` is pure: text to kind, region, class and number (``plate_text``); ``plate_find`` says where a plate may stand.
 """
 
 from __future__ import annotations
@@ -25,8 +23,9 @@ from edge_ocr.geometry import bounding_rectangle, heights, quad_iou_matrix, read
 from edge_ocr.image import load_image
 from edge_ocr.preprocess import crop_to_line
 from edge_ocr.recognize import Recognizer, align
-from edge_ocr.scanners import korea
 from edge_ocr.scanners.lines import Line, chains, line_of, make_detector, make_recognizer, to_quad, widen
+from edge_ocr.scanners.plate_find import Candidate, candidates_of, cuts_in_place, cuts_of_whole, with_upper
+from edge_ocr.scanners.plate_text import DISTRICTS, DISTRICTS_OF, OFFICIAL, REGIONS, PlateText, grammar, parse
 from edge_ocr.scanners.strings import distance
 from edge_ocr.types import Quad, Region, TextCharacter
 
@@ -40,132 +39,6 @@ __all__ = [
 Image = NDArray[np.uint8]
 # The recognizer made for this, else those that know the characters at least.
 MODELS = ("plate-kr", "ko")
-
-_REGION_WORDS = "서울 부산 대구 인천 광주 대전 울산 세종 경기 강원 충북 충남 전북 전남 경북 경남 제주"
-REGIONS = tuple(_REGION_WORDS.split())
-OFFICIAL = ("외교", "영사", "준외", "준영", "국기", "협정", "대표")
-# What stands beside the region on motorcycles: cities, counties and city districts by their short names.
-_DISTRICT_WORDS = (
-    "가평 강남 강동 강릉 강북 강서 강진 강화 거제 거창 경산 경주 계룡 계양 고령 고성 "
-    "고양 고창 고흥 곡성 공주 과천 관악 광명 광산 광양 광주 광진 괴산 구례 구로 구리 "
-    "구미 군산 군위 군포 금산 금정 금천 기장 김제 김천 김포 김해 나주 남구 남동 남양주 "
-    "남원 남해 노원 논산 단양 달서 달성 담양 당진 대덕 도봉 동구 동대문 동두천 동래 동작 "
-    "동해 마포 목포 무안 무주 문경 미추홀 밀양 보령 보성 보은 봉화 부산진 부안 부여 부천 "
-    "부평 북구 사상 사천 사하 산청 삼척 상주 서구 서귀포 서대문 서산 서천 서초 성남 성동 "
-    "성북 성주 속초 송파 수성 수영 수원 순창 순천 시흥 신안 아산 안동 안산 안성 안양 "
-    "양구 양산 양양 양주 양천 양평 여수 여주 연수 연제 연천 영광 영덕 영도 영동 영등포 "
-    "영암 영양 영월 영주 영천 예산 예천 오산 옥천 옹진 완도 완주 용산 용인 울릉 울주 "
-    "울진 원주 유성 은평 음성 의령 의성 의왕 의정부 이천 익산 인제 임실 장성 장수 장흥 "
-    "전주 정선 정읍 제주 제천 종로 중구 중랑 증평 진도 진안 진주 진천 창녕 창원 천안 "
-    "철원 청도 청송 청양 청주 춘천 충주 칠곡 태백 태안 통영 파주 평창 평택 포천 포항 "
-    "하남 하동 함안 함양 함평 합천 해남 해운대 홍성 홍천 화성 화순 화천 횡성 "
-)
-DISTRICTS = tuple(_DISTRICT_WORDS.split())
-
-
-def _districts_of(region: str) -> tuple[str, ...]:
-    """Those of a region, by their short names: two syllables are never shortened (중구), longer ones lose the last."""
-    name = next(name for name, names in korea.PROVINCES.items() if region in names)
-    short = (d if len(d) == 2 else d[:-1] for d in korea.DISTRICTS[name] if " " not in d)
-    return tuple(dict.fromkeys(d for d in short if d in DISTRICTS))
-
-
-DISTRICTS_OF = {region: _districts_of(region) for region in REGIONS}
-_PRIVATE = "가나다라마거너더러머버서어저고노도로모보소오조구누두루무부수우주"
-_COMMERCIAL, _PARCEL, _RENTAL, _MILITARY = "바사아자", "배", "하허호", "육해공국합"
-_MOTORCYCLE = "가나다라마바사아자차카타파하"
-
-_REGION = "|".join(REGIONS)
-_REGION_AND_DISTRICT = "|".join(f"{r}(?:{'|'.join(names)})?" if names else r for r, names in DISTRICTS_OF.items())
-# Class numbers: 01..99, or 100..999; 00 and what begins with 0 of three digits are never given.
-_TWO, _THREE, _ONE = "(?:0[1-9]|[1-9][0-9])", "[1-9][0-9][0-9]", "[1-9]"
-_FORMS = {
-    "national": f"(?:{_TWO}|{_THREE})[{_PRIVATE}{_RENTAL}{_MILITARY}{_PARCEL}][0-9]{{4}}",
-    "regional": f"(?:{_REGION})(?:{_TWO}|{_ONE})[{_PRIVATE}{_RENTAL}{_COMMERCIAL}{_PARCEL}][0-9]{{4}}",
-    "official": f"(?:{'|'.join(OFFICIAL)})[0-9]{{3}}-?[0-9]{{3}}",
-    "motorcycle": f"(?:{_REGION_AND_DISTRICT})[{_MOTORCYCLE}][0-9]{{4}}",
-}
-_PARTS = re.compile(
-    rf"(?:(?P<region>{_REGION})(?P<district>{'|'.join(DISTRICTS)})?)?(?P<number>[0-9]{{1,3}})?(?P<letter>[가-힣])(?P<serial>[0-9]{{4}})"
-)
-_OFFICIAL = re.compile(rf"(?P<office>{'|'.join(OFFICIAL)})(?P<first>[0-9]{{3}})-?(?P<second>[0-9]{{3}})")
-_KNOWN = {name: re.compile(form) for name, form in _FORMS.items()}
-
-
-@dataclass(frozen=True)
-class PlateText:
-    """What the text of a plate says.
-
-    ``kind``: private, rental, commercial, parcel, military, diplomatic or motorcycle. ``vehicle``: what the class
-    ``number`` stands for (car, van, lorry, special, emergency; empty where there is none). ``region``, ``district``
-    and ``letter`` are empty where a plate has none.
-    """
-
-    text: str
-    kind: str
-    region: str = ""
-    district: str = ""
-    number: str = ""
-    letter: str = ""
-    serial: str = ""
-    vehicle: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "text": self.text,
-            "kind": self.kind,
-            "region": self.region,
-            "district": self.district,
-            "number": self.number,
-            "letter": self.letter,
-            "serial": self.serial,
-            "vehicle": self.vehicle,
-        }
-
-
-def parse(text: str) -> PlateText | None:
-    """What a plate's text says, spaces aside; None where it is no Korean plate's."""
-    text = re.sub(r"\s+", "", text)
-    form = next((name for name, pattern in _KNOWN.items() if pattern.fullmatch(text)), None)
-    if form is None:
-        return None
-    if form == "official":
-        found = _OFFICIAL.fullmatch(text)
-        assert found is not None
-        return PlateText(
-            f"{found['office']}{found['first']}-{found['second']}",
-            "diplomatic",
-            region=found["office"],
-            serial=f"{found['first']}-{found['second']}",
-        )
-    parts = _PARTS.fullmatch(text)
-    assert parts is not None
-    region, district, number = (parts[k] or "" for k in ("region", "district", "number"))
-    letter = parts["letter"]
-    if form == "motorcycle":
-        kind = "motorcycle"
-    elif letter in _PARCEL:
-        kind = "parcel"
-    elif letter in _COMMERCIAL:
-        kind = "commercial"
-    elif letter in _RENTAL:
-        kind = "rental"
-    elif letter in _MILITARY:
-        kind = "military"
-    else:
-        kind = "private"
-    return PlateText(text, kind, region, district, number, letter, parts["serial"], _vehicle(number))
-
-
-def _vehicle(number: str) -> str:
-    """What a class number of two or three digits stands for; of one digit it is not known."""
-    n = int(number or 0)
-    if len(number) == 2:
-        return "car" if n <= 69 else "van" if n <= 79 else "lorry" if n <= 97 else "special"
-    if len(number) == 3:
-        limits = ((699, "car"), (799, "van"), (979, "lorry"), (997, "special"), (999, "emergency"))
-        return next(name for last, name in limits if n <= last)
-    return ""
 
 
 def as_row(
@@ -194,18 +67,11 @@ def _stretched(line: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 _SMALLEST = 7.0  # pixels: lower lines are not tried
-_GAP = 1.6  # heights between the letter and the serial number, at the most
 _TRUSTED = 0.9  # a reading this sure is not tried again with other margins
 # Start, end and across, in heights beyond the found line: as a rule, tight (without the bolts beside it), and wide.
 _RULE, _TIGHT, _WIDE = (0.12, 0.12, 0.0), (0.0, 0.0, 0.0), (0.35, 0.35, 0.08)
 _STACKED = 1.1  # heights to the left of the class number in which a region may be stacked
-_SHARES = (0.36, 0.42)  # of a two-line plate's height, its upper line's
-_INK_SHARES = (0.31, 0.38)  # and of the height of its two lines alone
-_BANDS = ((0.0, 1.0), (0.08, 0.92))  # where the line of a plate that fills its picture stands
-_TALL_BANDS = ((0.18, 0.90), (0.0, 1.0))  # and of one that is less than three times as wide as high
-_TALL = 3.2
 _LOWER = re.compile("[가-힣]?[0-9]{4}")  # what the lower of two lines says
-_ABOVE = (0.08, 0.62)  # where the upper one lies above it, in heights of the lower one
 _CROP_SIZE = (720, 300)  # a picture no larger, width and height, may be a plate that was cut out
 # What is told is believed: `python -m benchmarks.plateness` chooses these on drawn plates and what is drawn as none.
 CONFIDENCE = 0.65  # of a plate in all, unless another is asked for
@@ -247,18 +113,6 @@ class Plate:
         return data
 
 
-@dataclass(frozen=True, eq=False)
-class _Candidate:
-    """Where a plate may be: one line, or the upper and the lower one; ``words``: the regions that it takes up."""
-
-    lines: tuple[Line, ...]
-    words: frozenset[int]
-
-
-@lru_cache(maxsize=1)
-def grammar() -> Pattern:
-    """Everything that a Korean plate may say, as a pattern."""
-    return Pattern("|".join(_FORMS.values()))
 
 
 class Scanner:
@@ -301,10 +155,10 @@ class Scanner:
         """The plates in a picture (path, bytes, array, PIL image or Frame), the surest first. Raises ImageError."""
         picture = load_image(image)
         regions = [r for r in self._detector.detect(picture) if float(heights(np.array([r.quad]))[0]) >= _SMALLEST]
-        found = self._read(picture, _candidates(regions), self.min_confidence)
+        found = self._read(picture, candidates_of(regions), self.min_confidence)
         found = [(c, p) for c, p in found if p.confidence >= _PRINTED or not _crowded(c, regions)]
         if not found and picture.shape[1] <= _CROP_SIZE[0] and picture.shape[0] <= _CROP_SIZE[1]:
-            found = self._read(picture, _whole(picture), self.min_confidence)
+            found = self._read(picture, cuts_of_whole(picture), self.min_confidence)
         plates = _best_of_each_place(found)
         if self._latin is not None:
             plates += self._foreign(picture, regions, plates)
@@ -317,7 +171,7 @@ class Scanner:
         around one line or both. None where there is none (or none so sure, ``min_confidence``). Raises ImageError."""
         picture = load_image(image)
         least = self.min_confidence if min_confidence is None else min_confidence
-        candidates = [c for k, quad in enumerate(quads) for c in _in_place(np.array(quad, np.float64), k)]
+        candidates = [c for k, quad in enumerate(quads) for c in cuts_in_place(np.array(quad, np.float64), k)]
         best: list[Plate | None] = [None] * len(quads)
         for candidate, plate in self._read(picture, candidates, least):
             (k,) = candidate.words
@@ -329,17 +183,17 @@ class Scanner:
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def _read(
-        self, picture: Image, candidates: Sequence[_Candidate], least: float
-    ) -> list[tuple[_Candidate, Plate]]:
+        self, picture: Image, candidates: Sequence[Candidate], least: float
+    ) -> list[tuple[Candidate, Plate]]:
         """What the candidates read under the grammar, where that is sure enough. Each is cut out in two or more ways:
         bolts and rims beside a plate look like figures in one crop, seldom in all."""
-        plausible: list[tuple[_Candidate, LogProbs]] = []
+        plausible: list[tuple[Candidate, LogProbs]] = []
         rule = self._recognizer.log_probs([self._crop(picture, c, _RULE) for c in candidates])
         lowers = []
         for candidate, lp in zip(candidates, rule, strict=True):
             plain = re.sub(r"\s+", "", greedy(lp).text)
             if len(candidate.lines) == 1 and _LOWER.fullmatch(plain):
-                lowers.append(_with_upper(candidate))
+                lowers.append(with_upper(candidate))
             if sum(c.isdecimal() for c in plain) >= 3 and 5 <= len(plain) <= 13:
                 plausible.append((candidate, lp))
         if lowers:  # the lower line of two: the upper one, in small letters, is easily missed
@@ -347,7 +201,7 @@ class Scanner:
             plausible += list(zip(lowers, above, strict=True))
         tight = self._recognizer.log_probs([self._crop(picture, c, _TIGHT) for c, _ in plausible])
         readings: list[list[Plate]] = []
-        more: list[tuple[int, _Candidate, tuple[float, float, float]]] = []
+        more: list[tuple[int, Candidate, tuple[float, float, float]]] = []
         for k, ((candidate, lp), other) in enumerate(zip(plausible, tight, strict=True)):
             readings.append([p for p in (self._plate(candidate, x) for x in (lp, other)) if p is not None])
             sure = any(p.confidence >= _TRUSTED and not changes(p) for p in readings[k])
@@ -357,7 +211,7 @@ class Scanner:
             if len(candidate.lines) == 1:  # a region that is stacked before the class may not have been found
                 line = candidate.lines[0]
                 reach = Line(line.words, widen(line, start=_STACKED))
-                more.append((k, _Candidate((reach,), candidate.words), _RULE))
+                more.append((k, Candidate((reach,), candidate.words), _RULE))
         again = self._recognizer.log_probs([self._crop(picture, c, margin) for _, c, margin in more])
         for (k, candidate, _), lp in zip(more, again, strict=True):
             plate = self._plate(candidate, lp)
@@ -365,14 +219,14 @@ class Scanner:
         chosen = ((c, _agreed(plates, least)) for (c, _), plates in zip(plausible, readings, strict=True))
         return [(candidate, plate) for candidate, plate in chosen if plate is not None]
 
-    def _crop(self, picture: Image, candidate: _Candidate, margin: tuple[float, float, float]) -> Image:
+    def _crop(self, picture: Image, candidate: Candidate, margin: tuple[float, float, float]) -> Image:
         given = self._recognizer.manifest.input
         start, end, across = margin
         quads = [widen(line, start=start, end=end, across=across) for line in candidate.lines]
         crops = [c.image for c in crop_quads(picture, np.array(quads), height=given.height, margin=given.margin)]
         return as_row(crops, height=given.height)
 
-    def _plate(self, candidate: _Candidate, lp: LogProbs) -> Plate | None:
+    def _plate(self, candidate: Candidate, lp: LogProbs) -> Plate | None:
         """What the grammar makes of it; None where that is too far from what is seen."""
         plain = greedy(lp).text
         text = re.sub(r"\s+", "", plain)
@@ -406,7 +260,7 @@ class Scanner:
             seen = re.sub(r"[^0-9A-Z]", "", (word.plain or "").upper())
             if word.confidence >= max(self.min_confidence, 0.8) and distance(seen, word.text) <= 1:
                 quad = to_quad(line.quad)
-                candidate = _Candidate((line,), frozenset(line.words))
+                candidate = Candidate((line,), frozenset(line.words))
                 plate = Plate(word.text, "foreign", quad, word.confidence, word.characters, word.plain or "")
                 found.append((candidate, plate))
         return _best_of_each_place(found)
@@ -418,49 +272,7 @@ def _latin_plates() -> Pattern:
     return Pattern("[A-Z0-9]{0,4}[A-Z][0-9][A-Z0-9]{2,4}|[A-Z0-9]{0,4}[0-9][A-Z][A-Z0-9]{2,4}")
 
 
-def _candidates(regions: Sequence[Region]) -> list[_Candidate]:
-    """Single lines, and pairs of lines one below the other, of the shape that plates' lines have."""
-    lines = [line_of(regions, words) for words in chains(regions, gap=_GAP, alike=1.9)]
-    shape = [line.width / max(line.height, 1.0) for line in lines]
-    out = [
-        _Candidate((line,), frozenset(line.words))
-        for line, aspect in zip(lines, shape, strict=True)
-        if 2.0 <= aspect <= 9.0
-    ]
-    uppers = [k for k, aspect in enumerate(shape) if 0.9 <= aspect <= 7.5]
-    for low, aspect in enumerate(shape):
-        if not 1.3 <= aspect <= 5.5:
-            continue
-        lower = lines[low]
-        along = (lower.quad[1] - lower.quad[0]) / max(lower.width, 1.0)
-        down = np.array([-along[1], along[0]])
-        middle = lower.quad.mean(0)
-        for up in uppers:
-            upper = lines[up]
-            if set(upper.words) & set(lower.words) or not 0.25 * lower.height <= upper.height <= 1.1 * lower.height:
-                continue
-            offset = upper.quad.mean(0) - middle
-            gap = -float(offset @ down) - (upper.height + lower.height) / 2
-            aside = abs(float(offset @ along))
-            near = -0.3 * lower.height < gap < 0.6 * lower.height
-            if near and aside < 0.3 * lower.width and upper.width < 1.15 * lower.width:
-                out.append(_Candidate((upper, lower), frozenset(upper.words + lower.words)))
-    return out
-
-
-def _whole(picture: Image) -> list[_Candidate]:
-    """A picture that is all plate: as one line, and cut into two where the kinds' drawings part them."""
-    h, w = picture.shape[:2]
-    return _cuts(np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float64), frozenset(), _SHARES)
-
-
-def _in_place(quad: NDArray[np.float64], k: int) -> list[_Candidate]:
-    """The quad of plate number ``k``, which stands for its words: one line, or two of ink alone."""
-    out = [_Candidate((Line((), quad),), frozenset({k}))]
-    return out + [c for c in _cuts(quad, frozenset({k}), _INK_SHARES) if len(c.lines) == 2]
-
-
-def _crowded(candidate: _Candidate, regions: Sequence[Region]) -> bool:
+def _crowded(candidate: Candidate, regions: Sequence[Region]) -> bool:
     """Whether a candidate stands in the midst of other text of about its size."""
     quads = np.array([r.quad for k, r in enumerate(regions) if k not in candidate.words], np.float64).reshape(-1, 4, 2)
     line = candidate.lines[-1]
@@ -475,31 +287,7 @@ def _crowded(candidate: _Candidate, regions: Sequence[Region]) -> bool:
     return int((alike & (away > 0) & (away < _NEAR * line.height)).sum()) >= _NEIGHBOURS
 
 
-def _with_upper(candidate: _Candidate) -> _Candidate:
-    """The lower line of a plate, and where the upper one must be."""
-    lower = candidate.lines[0]
-    q, h = lower.quad, lower.height
-    up = [(q[k] - q[3 - k]) / max(float(np.hypot(*(q[k] - q[3 - k]))), 1e-6) * h for k in (0, 1)]
-    near, far = _ABOVE
-    upper = np.array([q[0] + far * up[0], q[1] + far * up[1], q[1] + near * up[1], q[0] + near * up[0]])
-    return _Candidate((Line((), upper), lower), candidate.words)
-
-
-def _cuts(quad: NDArray[np.float64], words: frozenset[int], shares: Sequence[float]) -> list[_Candidate]:
-    def rows(top: float, bottom: float) -> Line:
-        left, right = quad[3] - quad[0], quad[2] - quad[1]
-        return Line((), np.array([quad[0] + top * left, quad[1] + top * right, quad[1] + bottom * right,
-                                  quad[0] + bottom * left]))  # fmt: skip
-
-    whole = Line((), quad)
-    tall = whole.width < _TALL * whole.height
-    out = [_Candidate((rows(*band),), words) for band in (_TALL_BANDS if tall else _BANDS)]
-    if tall:
-        out += [_Candidate((rows(0, share), rows(share, 1)), words) for share in shares]
-    return out
-
-
-def _best_of_each_place(found: Sequence[tuple[_Candidate, Plate]]) -> list[Plate]:
+def _best_of_each_place(found: Sequence[tuple[Candidate, Plate]]) -> list[Plate]:
     """Of readings that share a word or lie on one another, the surest, and of about equally sure ones the longest, and
     that which the grammar changed least."""
 
@@ -508,7 +296,7 @@ def _best_of_each_place(found: Sequence[tuple[_Candidate, Plate]]) -> list[Plate
         return plate.confidence + 0.03 * len(plate.text) - (0.06 * changes(plate) if plate.details is not None else 0.0)
 
     ranked = sorted(found, key=lambda x: -worth(x[1]))
-    kept: list[tuple[_Candidate, Plate]] = []
+    kept: list[tuple[Candidate, Plate]] = []
     for candidate, plate in ranked:
         quad = np.array([plate.quad], np.float64)
         others = np.array([p.quad for _, p in kept], np.float64).reshape(-1, 4, 2)
