@@ -45,13 +45,16 @@ def pictures(folder: Path, *, scenes: int, photos: int, seed: int) -> Iterator[t
         yield path.name, load_image(path)
 
 
-def measure(scanners: dict[str, Any], given: Iterator[tuple[str, Picture]], total: int | None = None) -> dict[str, Any]:
-    """Every scanner over every picture."""
-    out: dict[str, Any] = {name: {"pictures": 0, "finds": 0, "accepted": 0, "found": []} for name in scanners}
+def measure(
+    scanners: dict[str, Any], given: Iterator[tuple[str, Picture]], total: int | None = None, out: Path | None = None
+) -> dict[str, Any]:
+    """Every scanner over every picture. ``out``: a file that is written anew after every ten, so that a slow machine
+    shows what it has."""
+    rows: dict[str, Any] = {name: {"pictures": 0, "finds": 0, "accepted": 0, "found": []} for name in scanners}
     spent = dict.fromkeys(scanners, 0.0)
-    for picture, image in tqdm(given, total=total, unit="picture", disable=None):
+    for k, (picture, image) in enumerate(tqdm(given, total=total, unit="picture", disable=None)):
         for name, scanner in scanners.items():
-            row, start = out[name], time.process_time()
+            row, start = rows[name], time.process_time()
             found = scanner.scan(image)
             spent[name] += time.process_time() - start
             row["pictures"] += 1
@@ -59,7 +62,9 @@ def measure(scanners: dict[str, Any], given: Iterator[tuple[str, Picture]], tota
             row["accepted"] += sum(bool(getattr(f, "accepted", True)) for f in found)
             row["found"] += [{"picture": picture, **f.to_dict()} for f in found]
             row["cpu_seconds_a_picture"] = round(spent[name] / row["pictures"], 3)
-    return out
+        if out is not None and k % 10 == 9:
+            out.write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return rows
 
 
 def main() -> None:
@@ -70,7 +75,7 @@ def main() -> None:
     p.add_argument("--scenes", type=int, default=60)
     p.add_argument("--photos", type=int, default=60)
     p.add_argument("--seed", type=int, default=2027)
-    p.add_argument("--out", type=Path, metavar="FILE", help="also write the result here")
+    p.add_argument("--out", type=Path, metavar="FILE", help="also write the result here, anew after every ten pictures")
     a = p.parse_args()
     unknown = set(a.scanners) - set(SCANNERS)
     if unknown:
@@ -78,7 +83,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     chosen = {name: SCANNERS[name](models_dir=a.models) for name in a.scanners or SCANNERS}
     given = pictures(a.ingredients, scenes=a.scenes, photos=a.photos, seed=a.seed)
-    text = json.dumps(measure(chosen, given, a.scenes + a.photos), ensure_ascii=False, indent=1)
+    text = json.dumps(measure(chosen, given, a.scenes + a.photos, a.out), ensure_ascii=False, indent=1)
     if a.out is not None:
         a.out.write_text(text + "\n", encoding="utf-8")
     print(text)
