@@ -274,7 +274,9 @@ async def callers(server: Server, requests: Sequence[bytes], tally: Tally, *, co
 
 
 async def poisson(server: Server, requests: Sequence[bytes], tally: Tally, *, rate: float, seconds: float) -> None:
-    """Requests that come by chance, ``rate`` a second on average, whatever became of those before."""
+    """Requests that come by chance, ``rate`` a second, whatever became of those before: as many as that makes, for by
+    chance a short run might get a third more, at times evenly spread, which is what a Poisson process is, given its
+    number."""
     chance = random.Random(7)
     before, start, cpu = len(tally.latencies), time.perf_counter(), server.cpu()
     idle: list[Connection] = []
@@ -285,11 +287,10 @@ async def poisson(server: Server, requests: Sequence[bytes], tally: Tally, *, ra
         await _one(connection, request, tally, due)
         idle.append(connection)
 
-    due, k = time.perf_counter(), 0
-    while due < start + seconds:
+    for k, at in enumerate(sorted(chance.uniform(0, seconds) for _ in range(max(1, round(rate * seconds))))):
+        due = start + at
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         tasks.append(asyncio.create_task(call(due, requests[k % len(requests)])))
-        due, k = due + chance.expovariate(rate), k + 1
     await asyncio.gather(*tasks)
     for connection in idle:
         connection.close()
