@@ -112,7 +112,7 @@ def test_a_run_becomes_a_model_that_the_runtime_reads_alike(tmp_path: Path) -> N
         describe(run, tmp_path, name="ko", like=None, decode={"spaec": 0.5})
     rng = np.random.default_rng(2)
     crops = [rng.integers(0, 256, (32, w), dtype=np.uint8) for w in (96, 48, 256)]  # buckets of both sides: no padding
-    plain = dataclasses.replace(manifest, decode=dataclasses.replace(manifest.decode, space=1.0))
+    plain = dataclasses.replace(manifest, decode=dataclasses.replace(manifest.decode, space=1.0, narrow=None))
     words = Runtime(plain, OnnxEngine(tmp_path / "model.onnx")).recognize(crops)
     want = read(net, [Sample(crop, "") for crop in crops], batch=1)
     assert any(want)
