@@ -31,7 +31,7 @@ from edge_ocr.preprocess import resize
 from edge_ocr.recognize import Recognizer
 from edge_ocr.stacks import join_stacks
 from edge_ocr.types import Crop, Quad, Reading, Region, TextWord
-from edge_ocr.whole import looks, looks_on_arcs
+from edge_ocr.whole import looks
 
 if TYPE_CHECKING:
     from edge_ocr.image import ImageSource
@@ -320,7 +320,12 @@ class OCR:
         # of it may get lost then.
         filled = (now >= SURE and covered >= _FULL) or (now >= _SURE and len(arrange(found)) > 1)
         best = TextWord("", 0.0)
-        for lot, straightened in ((looks_on_arcs(picture, _BENT), True),) if filled else looks(picture):
+        lots = looks(picture, least_bow=_BENT if filled else None)
+        while True:
+            with clock.of("crop"):
+                lot, straightened = next(lots, (None, False))
+            if lot is None:
+                break
             if not lot:
                 continue
             with clock.of("recognize"):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_ocr.arcs import arcs_of_marks, arcs_of_outline, set_straight
 
-__all__ = ["looks", "looks_on_arcs", "spread_colours"]
+__all__ = ["looks", "spread_colours"]
 
 Image = NDArray[np.uint8]
 
@@ -27,22 +27,26 @@ _HEIGHT = 64  # taller pictures are shrunk first: recognizers need no more
 _BENT_HEIGHT = 96  # the same for words on arcs, whose letters are a part of the picture's height
 
 
-def looks(picture: Image) -> Iterator[tuple[list[Image], bool]]:
+def looks(picture: Image, *, least_bow: float | None = None) -> Iterator[tuple[list[Image], bool]]:
     """Ways to look at a picture uint8 ``[h, w, 3]`` as a crop of one word, in lots, the likeliest first, and of each
     whether it was straightened: as it is, tighter, with the colours that differ most spread from black to white;
-    straightened from a rise, or from an arc on which its marks lie; from every arc that would fill the picture."""
+    straightened from a rise, or from an arc on which its marks lie; from every arc that would fill the picture. With
+    ``least_bow``: only from arcs on which its marks lie, with bows of at least so many letter heights."""
+    if least_bow is not None:
+        yield _looks_on_arcs(picture, least_bow), True
+        return
     small = _lower(picture, _HEIGHT)
     h, w = small.shape[:2]
     k = round(_INSET * h)
     yield [small, small[k : h - k, k : w - k] if w > 2 * k else small, spread_colours(small)], False
     along = np.linspace(-0.5, 0.5, w)
     rises = [look for rise in _RISES for look in _straightened(small, rise * w * along, abs(rise) * w)]
-    yield rises + looks_on_arcs(picture), True
+    yield rises + _looks_on_arcs(picture, 0.0), True
     bent = _lower(picture, _BENT_HEIGHT)
     yield [set_straight(bent, arc) for arc in arcs_of_outline(*bent.shape[:2])], True
 
 
-def looks_on_arcs(picture: Image, least: float = 0.0) -> list[Image]:
+def _looks_on_arcs(picture: Image, least: float) -> list[Image]:
     """The words set straight that marks in a picture make on arcs, at most two, with bows of at least so many letter
     heights."""
     bent = _lower(picture, _BENT_HEIGHT)

@@ -12,6 +12,7 @@ pytest.importorskip("PIL")
 pytest.importorskip("cv2")
 from PIL import ImageFont
 
+from tests.faces import make_face
 from training.synth.fonts import Face, Faces
 from training.synth.line import Ink, LineSynth, draw_text
 from training.synth.texts import Texts
@@ -190,29 +191,6 @@ def test_every_syllable_may_be_written_in_korean_and_none_in_english(texts: Text
 
 
 # -- from a folder ----------------------------------------------------------------------------------------------
-def make_face(path: Path, points: list[int]) -> None:
-    """A font with one block for a glyph."""
-    builder = pytest.importorskip("fontTools.fontBuilder")
-    pen_module = pytest.importorskip("fontTools.pens.ttGlyphPen")
-    pen = pen_module.TTGlyphPen(None)
-    pen.moveTo((80, 0))
-    for corner in ((80, 700), (820, 700), (820, 0)):
-        pen.lineTo(corner)
-    pen.closePath()
-    block = pen.glyph()
-    fb = builder.FontBuilder(1000, isTTF=True)
-    fb.setupGlyphOrder([".notdef", "space", "block"])
-    fb.setupCharacterMap({0x20: "space", **dict.fromkeys(points, "block")})
-    fb.setupGlyf({".notdef": block, "space": pen_module.TTGlyphPen(None).glyph(), "block": block})
-    fb.setupHorizontalMetrics({".notdef": (900, 80), "space": (400, 0), "block": (900, 80)})
-    fb.setupHorizontalHeader(ascent=800, descent=-200)
-    fb.setupNameTable({"familyName": path.stem, "styleName": "Regular"})
-    fb.setupOS2()
-    fb.setupPost()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fb.save(path)
-
-
 def test_a_folder_with_only_what_is_needed_is_enough(
     tmp_path: Path, texts: Texts, monkeypatch: pytest.MonkeyPatch
 ) -> None:

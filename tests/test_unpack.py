@@ -14,41 +14,18 @@ fcntl = pytest.importorskip("fcntl")
 pytest.importorskip("PIL")
 pytest.importorskip("tqdm")
 
+from tests.faces import make_face  # noqa: E402
 from training.synth.fonts import Faces, prepare_faces  # noqa: E402
 from training.synth.unpack import cache_dir, fonts_of, prepare, unpacked  # noqa: E402
 
 LETTERS = list(range(0x41, 0x5B))
 
 
-def make_face(path: Path, points: list[int]) -> None:
-    """A face in which every letter is a block but the last one, which is empty."""
-    from fontTools.fontBuilder import FontBuilder
-    from fontTools.pens.ttGlyphPen import TTGlyphPen
-
-    pen = TTGlyphPen(None)
-    pen.moveTo((80, 0))
-    for x, y in ((80, 700), (780, 700), (780, 0)):
-        pen.lineTo((x, y))
-    pen.closePath()
-    block = pen.glyph()
-    fb = FontBuilder(1000, isTTF=True)
-    fb.setupGlyphOrder([".notdef", "empty", "block"])
-    fb.setupCharacterMap(dict.fromkeys(points[:-1], "block") | {points[-1]: "empty"})
-    fb.setupGlyf({".notdef": block, "empty": TTGlyphPen(None).glyph(), "block": block})
-    fb.setupHorizontalMetrics({".notdef": (900, 80), "empty": (400, 0), "block": (900, 80)})
-    fb.setupHorizontalHeader(ascent=800, descent=-200)
-    fb.setupNameTable({"familyName": path.stem, "styleName": "Regular"})
-    fb.setupOS2()
-    fb.setupPost()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fb.save(path)
-
-
 @pytest.fixture
 def fonts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("EDGE_OCR_CACHE", str(tmp_path / "cache"))
     for k in range(12):
-        make_face(tmp_path / "fonts" / "latin" / f"face{k:02d}.ttf", LETTERS[: 5 + k])
+        make_face(tmp_path / "fonts" / "latin" / f"face{k:02d}.ttf", LETTERS[: 5 + k], empty=LETTERS[4 + k])
     return tmp_path
 
 
