@@ -200,9 +200,12 @@ class RecognizeOutput:
 class Narrow:
     """Words of narrow letters, of which a network drops some: one that is read less surely than ``below``, and whose
     characters are on average narrower than ``pitch``, in parts of the crop's height, is read once more, stretched to
-    that, at most to twice its width. The surer reading counts, and the first where both are equally sure."""
+    that, at most to ``most`` times its width; not where that is less than ``least`` times. The surer reading counts,
+    and the first where both are equally sure."""
 
     pitch: float = _limits(0.05, 4)
+    least: float = _limits(1, 4)
+    most: float = _limits(1, 4)
     below: float = _limits(0, 1)
 
 

@@ -32,7 +32,6 @@ Image = NDArray[np.uint8]
 _OVERLAP = 3
 # A line this many times wider than the widest bucket is squeezed: a bound on time and memory.
 _MOST_WINDOWS = 12
-_LEAST_STRETCH, _MOST_STRETCH = 1.1, 2.0  # what narrow letters are stretched by
 _TOGETHER = 16  # batches that an engine is given at a time: a bound on memory
 
 
@@ -91,8 +90,8 @@ class Recognizer:
             high, wide = crops[i].shape[:2]
             if not word.text or word.confidence >= narrow.below:
                 continue
-            stretch = min(narrow.pitch * len(word.text) * high / wide, _MOST_STRETCH)
-            if stretch >= _LEAST_STRETCH:
+            stretch = min(narrow.pitch * len(word.text) * high / wide, narrow.most)
+            if stretch >= narrow.least:
                 some.append(i)
                 stretched.append(resize(grey(crops[i]), (height, max(int(wide * height / high * stretch + 0.5), 1))))
         return some, stretched

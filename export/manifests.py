@@ -90,7 +90,9 @@ RECOGNIZE: dict[str, Any] = {
 
 
 # Chosen on drawn lines in unseen typefaces, set as wide as faces are and 0.78 as wide.
-_NARROW = {"ko": m.Narrow(pitch=0.7, below=0.9), "en": m.Narrow(pitch=0.6, below=0.9)}
+_NARROW = {
+    name: m.Narrow(pitch=pitch, least=1.1, most=2.0, below=0.9) for name, pitch in (("ko", 0.7), ("en", 0.6))
+}
 # What the drawing of training lines stretches them to, by model.
 _MIN_WIDTHS = {"plate-kr": ROW_WIDTH}
 

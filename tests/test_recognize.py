@@ -182,7 +182,8 @@ class PureReader(LevelReader):
 
 
 def test_narrow_letters_are_read_again_stretched() -> None:
-    crop, narrow = strip("4071", bar=8)[:, ::2][:, 1:], m.Narrow(pitch=0.5, below=0.8)
+    crop = strip("4071", bar=8)[:, ::2][:, 1:]
+    narrow = m.Narrow(pitch=0.5, least=1.1, most=2, below=0.8)
     engine = PureReader()
     (once,) = Recognizer(manifest(), engine).recognize([crop])
     assert len(engine.shapes) == 1
@@ -195,14 +196,16 @@ def test_narrow_letters_are_read_again_stretched() -> None:
 
 def test_only_doubtful_words_of_narrow_letters_are_read_again() -> None:
     engine, crop = PureReader(), strip("4071", bar=8)[:, ::2][:, 1:]
-    for narrow in (m.Narrow(pitch=0.5, below=0.1), m.Narrow(pitch=0.2, below=0.8)):
+    for pitch, below in ((0.5, 0.1), (0.2, 0.8)):
+        narrow = m.Narrow(pitch=pitch, least=1.1, most=2, below=below)
         Recognizer(manifest(narrow=narrow), engine).recognize([crop, strip("33", bar=16)])
     assert [shape[0] for shape in engine.shapes] == [2, 2]
 
 
 def test_a_stretch_is_bounded() -> None:
     engine = PureReader()
-    Recognizer(manifest(narrow=m.Narrow(pitch=4, below=1)), engine).recognize([strip("12345678", bar=4)])
+    narrow = m.Narrow(pitch=4, least=1.1, most=2, below=1)
+    Recognizer(manifest(narrow=narrow), engine).recognize([strip("12345678", bar=4)])
     assert [shape[2] for shape in engine.shapes] == [64, 128]  # 64 columns, then twice as many
 
 
