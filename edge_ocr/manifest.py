@@ -210,12 +210,27 @@ class Narrow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Views:
+    """Other ways of looking at a line that is read less surely than ``below``: leaning by each of ``shears`` (columns a
+    row), without ``trim`` of its height above and below, with ``sharpen`` times what a Gaussian blur of ``sigma``
+    pixels takes from it added, and ``stretch`` times as wide. The text with most confidence behind it counts."""
+
+    below: float = _limits(0, 1)
+    shears: tuple[float, ...] = _limits(-1, 1)
+    trim: float = _limits(0, 0.4)
+    sharpen: float = _limits(0, 8)
+    sigma: float = _limits(0.1, 16)
+    stretch: float = _limits(0.25, 4)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecognizeDecode:
     """How symbols become text: ``default`` names the decoder, ``beam_width`` the prefixes that a beam search keeps.
     ``space``: greedy decoding writes a space between two characters where its probability reaches this, though the
     blank wins there; at 1 that never happens. ``digit_switch``, ``case_switch``, ``script_switch``: what a change from
     digit to Latin letter, from upper to lower case, from Hangul to Latin within a word costs a reading, as natural
-    logarithms; 0: nothing. ``narrow``: which words are read again, stretched; None: none."""
+    logarithms; 0: nothing. ``narrow``: which words are read again, stretched; ``views``: which lines are looked at
+    again in other ways; None: none."""
 
     default: Literal["greedy", "beam"]
     beam_width: int = _limits(1)
@@ -224,6 +239,7 @@ class RecognizeDecode:
     case_switch: float = _limits(0, 20)
     script_switch: float = _limits(0, 20)
     narrow: Narrow | None = None
+    views: Views | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

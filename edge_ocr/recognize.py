@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ocr.again import agreed, other_views
 from edge_ocr.constrain import search
 from edge_ocr.ctc import Decoded, LogProbs, Switches, beam, greedy_all
 from edge_ocr.engine import Engine, run_many
@@ -71,13 +72,28 @@ class Recognizer:
             for i, again in zip(some, self.read_all(self.log_probs(stretched)), strict=True):
                 if again.text and again.confidence > words[i].confidence:
                     words[i] = again
-            return words
-        words = []
-        for lp in self.log_probs(crops):
-            found = search(lp, pattern, width=self.manifest.decode.beam_width)
-            word = self.word_of(lp, found[0][0] if found else "")
-            words.append(replace(word, plain=self.read(lp).text))
+        else:
+            words = [self._fitted(lp, pattern) for lp in self.log_probs(crops)]
+        how = self.manifest.decode.views
+        doubtful = [] if how is None else [i for i, word in enumerate(words) if word.confidence < how.below]
+        for i, others in zip(doubtful, self.views([crops[i] for i in doubtful]), strict=True):
+            more = self.read_all(others) if pattern is None else [self._fitted(lp, pattern) for lp in others]
+            words[i] = replace(agreed([words[i], *more]), plain=words[i].plain)
         return words
+
+    def _fitted(self, lp: LogProbs, pattern: Pattern) -> TextWord:
+        found = search(lp, pattern, width=self.manifest.decode.beam_width)
+        return replace(self.word_of(lp, found[0][0] if found else ""), plain=self.read(lp).text)
+
+    def views(self, crops: Sequence[Image]) -> list[list[LogProbs]]:
+        """What the network says of each crop in the other ways of looking that the manifest names, if it does."""
+        how, given = self.manifest.decode.views, self.manifest.input
+        if how is None or not crops:
+            return [[] for _ in crops]
+        lines = [crop_to_line(crop, height=given.height, min_width=given.min_width) for crop in crops]
+        looks = [other_views(line, how) for line in lines]
+        found = iter(self.log_probs([look for mine in looks for look in mine]))
+        return [[next(found) for _ in mine] for mine in looks]
 
     def _narrow(self, crops: Sequence[Image], words: Sequence[TextWord]) -> tuple[list[int], list[Image]]:
         """Which words have narrow letters and are doubtful, and their crops stretched."""

@@ -216,6 +216,12 @@ class Scanner:
         for (k, candidate, _), lp in zip(more, again, strict=True):
             plate = self._plate(candidate, lp)
             readings[k] += [plate] if plate is not None else []
+        # Only where it may be a plate: other views of other text would give it more chances to look like one.
+        doubtful = [k for k in sorted({k for k, _, _ in more}) if _agreed(readings[k], least) is not None]
+        rows = [self._crop(picture, plausible[k][0], _RULE) for k in doubtful]
+        for k, views in zip(doubtful, self._recognizer.views(rows), strict=True):
+            plates = [self._plate(plausible[k][0], lp) for lp in views]
+            readings[k] += [plate for plate in plates if plate is not None]
         chosen = ((c, _agreed(plates, least)) for (c, _), plates in zip(plausible, readings, strict=True))
         return [(candidate, plate) for candidate, plate in chosen if plate is not None]
 
