@@ -106,7 +106,7 @@ def config(settings: Settings, app: Any) -> uvicorn.Config:
     """uvicorn's, for this application: no access log of its own, no header that says what it is."""
     protocol = type("Protocol", (_Protocol,), {"limit": settings.receive_limit, "patience": settings.send_limit})
     return uvicorn.Config(
-        app, http=protocol, ws="none", loop="asyncio", lifespan="on", access_log=False, server_header=False,
+        app, http=protocol, ws="none", loop="auto", lifespan="on", access_log=False, server_header=False,
         log_config=None, timeout_keep_alive=_IDLE, limit_concurrency=settings.connections,
         h11_max_incomplete_event_size=_HEADER_BYTES, backlog=256,
         timeout_graceful_shutdown=int(settings.time_limit + settings.receive_limit + 5),
