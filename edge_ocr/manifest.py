@@ -224,13 +224,23 @@ class Views:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Words:
+    """How the list of words in the file ``words`` settles doubts of one letter (``edge_ocr.words``): letters that a
+    word must have at ``least``, and ``odds``, natural logarithms by which a word of the list may be less likely than
+    what was read."""
+
+    least: int = _limits(2, 20)
+    odds: float = _limits(0, 20)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecognizeDecode:
     """How symbols become text: ``default`` names the decoder, ``beam_width`` the prefixes that a beam search keeps.
     ``space``: greedy decoding writes a space between two characters where its probability reaches this, though the
     blank wins there; at 1 that never happens. ``digit_switch``, ``case_switch``, ``script_switch``: what a change from
     digit to Latin letter, from upper to lower case, from Hangul to Latin within a word costs a reading, as natural
     logarithms; 0: nothing. ``narrow``: which words are read again, stretched; ``views``: which lines are looked at
-    again in other ways; None: none."""
+    again in other ways; None: none. ``words``: how a list of words is used; None: there is none."""
 
     default: Literal["greedy", "beam"]
     beam_width: int = _limits(1)
@@ -240,6 +250,7 @@ class RecognizeDecode:
     script_switch: float = _limits(0, 20)
     narrow: Narrow | None = None
     views: Views | None = None
+    words: Words | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -314,7 +325,7 @@ class RecognizeManifest(Manifest):
 
 
 _TASKS: dict[str, type[Manifest]] = {"detect": DetectManifest, "recognize": RecognizeManifest}
-_FILE_KINDS = ("onnx", "tflite")
+_FILE_KINDS = ("onnx", "tflite", "words")
 
 
 def load_manifest(folder: str | os.PathLike[str], *, verify: bool = True) -> Manifest:
@@ -589,6 +600,8 @@ def _check_recognize(manifest: RecognizeManifest, where: str) -> None:
     least = manifest.input.min_width
     if least is not None and not 1 <= least <= buckets[-1]:
         _fail(where, "input.min_width", f"expected a width up to the largest bucket, {buckets[-1]}, found {least}")
+    if (manifest.decode.words is None) != ("words" not in manifest.files):
+        _fail(where, "decode.words", "a list of words and the file 'words' go together; one of them is missing")
     if not manifest.languages:
         _fail(where, "languages", "a recognizer names at least one language")
     if len(set(charset)) != len(charset):

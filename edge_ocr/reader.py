@@ -72,7 +72,8 @@ class OCR:
     ``models_dir``: a folder of models instead of those in the package. ``engine``: what runs the models: "onnx" (ONNX
     Runtime), "tflite" (LiteRT; models that have a .tflite file), or a function that makes an engine for a model.
     ``orientation``: "auto" also reads pages that were turned by quarters, and lines upside down; "upright" never asks,
-    which saves some time on pictures that are hard to read.
+    which saves some time on pictures that are hard to read. ``words``: doubts of one letter are settled by a
+    recognizer's list of words, where it has one; False: what the network finds likeliest stands.
 
     Models are found when an OCR is made, and loaded when they are first used, or by ``warm_up``. An OCR may be used
     from several threads.
@@ -95,6 +96,7 @@ class OCR:
         models_dir: str | os.PathLike[str] | None = None,
         engine: str | Callable[[Model], Engine] = "onnx",
         orientation: str = "auto",
+        words: bool = True,
     ) -> None:
         if isinstance(languages, str) or not languages or not all(isinstance(code, str) for code in languages):
             raise InputError(f'languages: expected a sequence of codes such as ("ko", "en"), found {languages!r}')
@@ -108,6 +110,7 @@ class OCR:
             raise InputError(f'orientation: expected "auto" or "upright", found {orientation!r}')
         self.languages = tuple(languages)
         self.orientation = orientation
+        self._words = bool(words)
         self.threads = threads if threads is not None else _processors()
         self._detector_model: DetectorModel = find_detector(models_dir)
         found: dict[str, RecognizerModel] = {}
@@ -384,7 +387,10 @@ class OCR:
         with self._lock:
             if self._recognizers is None:
                 self._limit_opencv()
-                self._recognizers = tuple(Recognizer(m.manifest, self._engine(m)) for m in self._recognizer_models)
+                self._recognizers = tuple(
+                    Recognizer(m.manifest, self._engine(m), m.words() if self._words else None)
+                    for m in self._recognizer_models
+                )
             return self._recognizers
 
     def _limit_opencv(self) -> None:

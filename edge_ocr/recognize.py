@@ -24,6 +24,7 @@ from edge_ocr.manifest import RecognizeManifest
 from edge_ocr.pattern import Pattern
 from edge_ocr.preprocess import crop_to_line, grey, resize
 from edge_ocr.types import TextCharacter, TextWord
+from edge_ocr.words import WordList, mended
 
 __all__ = ["Recognizer", "align"]
 
@@ -46,11 +47,13 @@ class _Window:
 
 
 class Recognizer:
-    """Reads crops in one language. ``manifest`` is the recognizer's model.json, ``engine`` runs its network."""
+    """Reads crops in one language. ``manifest`` is the recognizer's model.json, ``engine`` runs its network, ``words``
+    is the list that settles doubts of one letter, if any (``edge_ocr.words``)."""
 
-    def __init__(self, manifest: RecognizeManifest, engine: Engine) -> None:
+    def __init__(self, manifest: RecognizeManifest, engine: Engine, words: WordList | None = None) -> None:
         self.manifest = manifest
         self.engine = engine
+        self.words = words
         self._buckets = sorted(manifest.input.buckets)
 
     def warm_up(self) -> None:
@@ -67,11 +70,14 @@ class Recognizer:
         nothing that is allowed fits. Raises InputError where pattern and crop together are too much work.
         """
         if pattern is None:
-            words = self.read_all(self.log_probs(crops))
+            lps = self.log_probs(crops)
+            words = self.read_all(lps)
             some, stretched = self._narrow(crops, words)
-            for i, again in zip(some, self.read_all(self.log_probs(stretched)), strict=True):
+            wide = self.log_probs(stretched)
+            for i, lp, again in zip(some, wide, self.read_all(wide), strict=True):
                 if again.text and again.confidence > words[i].confidence:
-                    words[i] = again
+                    words[i], lps[i] = again, lp
+            words = [self._mended(lp, word) for lp, word in zip(lps, words, strict=True)]
         else:
             words = [self._fitted(lp, pattern) for lp in self.log_probs(crops)]
         how = self.manifest.decode.views
@@ -80,6 +86,13 @@ class Recognizer:
             more = self.read_all(others) if pattern is None else [self._fitted(lp, pattern) for lp in others]
             words[i] = replace(agreed([words[i], *more]), plain=words[i].plain)
         return words
+
+    def _mended(self, lp: LogProbs, word: TextWord) -> TextWord:
+        """The word with doubts of one letter settled by the list of words, as sure as before."""
+        if self.words is None or not word.text:
+            return word
+        text = mended(lp, word.text, self.words, lambda lp, text: align(lp, text).columns)
+        return word if text == word.text else replace(self.word_of(lp, text), confidence=word.confidence)
 
     def _fitted(self, lp: LogProbs, pattern: Pattern) -> TextWord:
         found = search(lp, pattern, width=self.manifest.decode.beam_width)

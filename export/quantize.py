@@ -37,6 +37,7 @@ from edge_ocr import manifest as m
 from edge_ocr.engine import OnnxEngine
 from export.gates import GateError, HeldOut, Limits, losses, measure
 from export.half import halve
+from export.manifests import beside
 from export.rewrite import Graph, infer, rewrite
 from export.shape_up import shape_up
 from export.turn import width_first
@@ -439,7 +440,7 @@ def quantise_folder(
     drawn = {
         f"{when} {k}": round(v, 4) for when, figures in (("fp32", before), ("int8", after)) for k, v in figures.items()
     }
-    files = {"onnx": dataclasses.replace(entry, path="model.onnx")}
+    files = {"onnx": dataclasses.replace(entry, path="model.onnx"), **beside(manifest, source, target)}
     new = dataclasses.replace(
         manifest, files=files, made=made, measures=kept | drawn, quantisation=described(plan, record["sha256"])
     )

@@ -28,7 +28,7 @@ from export import cost
 from export.checkpoint import find, keep_weights, load_trained
 from export.gates import GateError, HeldOut, Limits, losses, measure
 from export.half import halve
-from export.manifests import describe, existing
+from export.manifests import beside, describe, existing
 from export.onnx import export_network
 from export.parity import check_parity
 from export.quantize import Plan, described, fused, quantise_model
@@ -262,7 +262,8 @@ class Build:
 
     def manifest(self) -> dict[str, Any]:
         job = self.job
-        source = m.load_manifest(self._needs(job.work / "fp32" / job.name, "export"))
+        drawn = self._needs(job.work / "fp32" / job.name, "export")
+        source = m.load_manifest(drawn)
         target = self._needs(job.work / "ship" / job.name / "model.onnx", "quantise").parent
         quantisation = None
         if how := self.record("quantise").get("described"):
@@ -276,7 +277,7 @@ class Build:
             target,
             dataclasses.replace(
                 source,
-                files={"onnx": m.describe_file(target / "model.onnx")},
+                files={"onnx": m.describe_file(target / "model.onnx"), **beside(source, drawn, target)},
                 made=made,
                 measures=dict(job.measures),
                 quantisation=quantisation,
@@ -365,6 +366,7 @@ class Build:
             new, old = Path(temp) / "new", Path(temp) / "old"
             new.mkdir()
             shutil.copyfile(ship / "model.onnx", new / "model.onnx")
+            beside(manifest, ship, new)
             m.write_manifest(new, dataclasses.replace(manifest, measures={**figures, **job.measures}))
             m.load_manifest(new)
             if target.exists():
