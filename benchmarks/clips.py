@@ -315,7 +315,8 @@ def sources(options: argparse.Namespace) -> Iterator[tuple[str, Image, dict[str,
         reserved = [face for face in faces if face.name.startswith(RESERVED)]
         for k in range(options.draw):
             rng = np.random.default_rng((options.seed, k))
-            words = [texts.word(rng, "ko" if rng.random() < 0.6 else "en") for _ in range(5)]
+            say = texts.word if options.odd else texts.everyday
+            words = [say(rng, "ko" if rng.random() < 0.6 else "en") for _ in range(5)]
             image, labels = draw_board(rng, reserved, words, (1280, 960))
             yield f"board-{k:03d}", image, labels
 
@@ -339,6 +340,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N pictures of a folder")
     parser.add_argument("--draw", type=int, default=0, metavar="N", help="draw N boards of words")
+    parser.add_argument("--odd", action="store_true",
+                        help="draw words as the recognizers are trained on, with rare syllables, marks and codes, "
+                        "instead of everyday ones")
     parser.add_argument("--ingredients", type=Path, default=Path("ingredients"), metavar="DIR")
     parser.add_argument("--from", dest="start", metavar="X,Y", help="where to look first, in parts of the picture")
     parser.add_argument("--to", dest="end", metavar="X,Y", help="and last")

@@ -71,11 +71,11 @@ def mended(lp: LogProbs, text: str, words: WordList, columns: Aligner) -> str:
     found = [(m.start(), m.group(), options) for m in _TOKEN.finditer(text) if (options := candidates(m[0], words))]
     if not found:
         return text
-    places, shift, left = columns(lp, text), 0, _MOST_SCORED
+    places, read, shift, left = columns(lp, text), text, 0, _MOST_SCORED
     for start, token, options in found:
         end = start + len(token)
         first = places[start - 1][1] + 1 if start else 0
-        last = places[end][0] if end < len(text) else len(lp.symbols)
+        last = places[end][0] if end < len(read) else len(lp.symbols)
         part = _columns(lp, first, last)
         left -= len(options)
         if left < 0:

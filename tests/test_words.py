@@ -62,6 +62,14 @@ def test_letters_too_many_and_too_few() -> None:
     assert mended(lp, "Amont", WORDS, lambda lp, read: align(lp, read).columns) == "Amount"
 
 
+def test_words_of_other_lengths_leave_those_behind_them_in_their_places() -> None:
+    assert mend("Summmary totul", {3: ("", 1.0), 12: ("a", 2.0)}) == "Summary total"
+    rn = lattice("Modem totul", {9: ("a", 2.0)})
+    rn.symbols[8, CHARSET.index("r") + 1] = rn.symbols[8, CHARSET.index("m") + 1] - 0.1
+    rn.symbols[9, CHARSET.index("n") + 1] = rn.symbols[9, 0] - 0.1
+    assert mended(rn, "Modem totul", WORDS, lambda lp, read: align(lp, read).columns) == "Modern total"
+
+
 def test_candidates_are_words_one_letter_away_in_the_tokens_case() -> None:
     assert candidates("TOTA1", WORDS) == ["TOTAL"]
     assert candidates("Modem", WORDS) == ["Modern"]  # rn looks like m

@@ -166,6 +166,22 @@ class Texts:
             return self._ko[0].pick(rng) + self._ko[0].pick(rng)
         return "".join(self.syllable(rng) for _ in range(int(rng.integers(1, 7))))
 
+    def everyday(self, rng: Rng, lang: str) -> str:
+        """A word as it stands on signs, receipts and cards, by how often it does: nothing is made rarer or odder than
+        it is, as ``word`` does for training."""
+        u = rng.random()
+        if u < 0.25:
+            return self.number(rng, lang)
+        if lang == "ko" and u < 0.85:
+            if u < 0.4:
+                return _choice(rng, _choice(rng, self._addresses if u < 0.35 else self._names).split())
+            if u < 0.48:
+                return _choice(rng, _RECEIPT_KO)
+            word = self._ko[int(rng.integers(2))].pick(rng)
+            return word + _choice(rng, _JOSA) if rng.random() < 0.35 else word
+        word = self._en.pick(rng) if u < 0.9 else _choice(rng, _RECEIPT_EN)
+        return [word.upper(), word.capitalize(), word][int(rng.integers(3))]
+
     def person(self, rng: Rng) -> str:
         return _choice(rng, _SURNAMES) + "".join(self.syllable(rng) for _ in range(int(rng.integers(1, 3))))
 
