@@ -21,7 +21,6 @@ from edge_ocr.manifest import (
     load_manifest,
     read_model_file,
 )
-from edge_ocr.words import WordList, unpack
 
 __all__ = [
     "DetectorModel",
@@ -61,11 +60,6 @@ class RecognizerModel(Model):
     """A model whose task is to recognize."""
 
     manifest: RecognizeManifest
-
-    def words(self) -> WordList | None:
-        """Its list of words, if it has one. Raises IntegrityError, ModelError for one that is not whole."""
-        how = self.manifest.decode.words
-        return None if how is None else WordList(unpack(self.read("words")), how.least, how.odds)
 
 
 _AnyModel = TypeVar("_AnyModel", bound=Model)

@@ -32,6 +32,7 @@ from edge_ocr.recognize import Recognizer
 from edge_ocr.stacks import join_stacks
 from edge_ocr.types import Crop, Quad, Reading, Region, TextWord
 from edge_ocr.whole import looks
+from edge_ocr.words import word_list
 
 if TYPE_CHECKING:
     from edge_ocr.image import ImageSource
@@ -388,7 +389,7 @@ class OCR:
             if self._recognizers is None:
                 self._limit_opencv()
                 self._recognizers = tuple(
-                    Recognizer(m.manifest, self._engine(m), m.words() if self._words else None)
+                    Recognizer(m.manifest, self._engine(m), word_list(m) if self._words else None)
                     for m in self._recognizer_models
                 )
             return self._recognizers

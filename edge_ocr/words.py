@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from edge_ocr.constrain import text_log_prob
 from edge_ocr.ctc import LogProbs
 from edge_ocr.errors import ModelError
+from edge_ocr.models import RecognizerModel
 
-__all__ = ["WordList", "candidates", "mended", "pack", "unpack"]
+__all__ = ["WordList", "candidates", "mended", "pack", "unpack", "word_list"]
 
 _MOST_BYTES = 4 << 20  # of an unpacked list
 _LONGEST = 20  # characters of a token that is looked up
@@ -63,6 +64,12 @@ class WordList:
 
     def __contains__(self, token: str) -> bool:
         return token in self.words or (_plural(token) and token[:-1] in self.words)
+
+
+def word_list(model: RecognizerModel) -> WordList | None:
+    """A recognizer's list of words, if it has one. Raises IntegrityError, ModelError for one that is not whole."""
+    how = model.manifest.decode.words
+    return None if how is None else WordList(unpack(model.read("words")), how.least, how.odds)
 
 
 def mended(lp: LogProbs, text: str, words: WordList, columns: Aligner) -> str:

@@ -18,6 +18,7 @@ LEVELS = [
     {"errors", "types"},
     {"geometry", "ctc", "manifest", "engine", "pattern"},
     {"image", "preprocess", "engine_tflite", "models", "views", "arcs", "constrain"},
+    {"again", "words"},
     {"detect", "crop", "engines", "recognize", "layout", "isolated", "lean", "orient", "stacks", "whole"},
     {"reader"},
     {"capture", "quality", "track", "vote", "extent", "scanners", "redact", "draw", "formats"},

@@ -39,7 +39,7 @@ def test_the_wheel_is_the_package_and_its_weights(wheel: pathlib.Path) -> None:
     assert names == want
     assert "edge_ocr/py.typed" in names
     suffixes = {pathlib.PurePath(n).suffix for n in names if n != "edge_ocr/py.typed"}
-    assert suffixes <= {".py", ".json", ".html", ".onnx", ".tflite"}
+    assert suffixes <= {".py", ".json", ".html", ".onnx", ".tflite", ".z", ".txt"}
     for model in package.glob("weights/*"):
         assert {f"edge_ocr/weights/{model.name}/model.json", f"edge_ocr/weights/{model.name}/model.onnx"} <= names
 

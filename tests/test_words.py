@@ -14,7 +14,7 @@ from edge_ocr.ctc import LogProbs
 from edge_ocr.errors import ModelError
 from edge_ocr.models import find_recognizer
 from edge_ocr.recognize import align
-from edge_ocr.words import WordList, candidates, mended, pack, unpack
+from edge_ocr.words import WordList, candidates, mended, pack, unpack, word_list
 from export.words import gather
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -110,11 +110,11 @@ def test_lists_are_gathered_by_spelling_and_size(tmp_path: Path) -> None:
 
 
 def test_the_english_recognizer_ships_a_list_that_it_uses_unless_told_otherwise() -> None:
-    words = find_recognizer("en").words()
+    words = word_list(find_recognizer("en"))
     assert words is not None
     assert all(w in words for w in ("amount", "receipts", "summary")) and "anount" not in words
     assert candidates("Anount", words) == ["Amount", "Anoint"]
-    assert find_recognizer("ko").words() is None
+    assert word_list(find_recognizer("ko")) is None
     for ocr, expected in ((OCR(["en"], threads=1), True), (OCR(["en"], threads=1, words=False), False)):
         (recognizer,) = ocr._get_recognizers()
         assert (recognizer.words is not None) == expected
