@@ -85,7 +85,7 @@ RECOGNIZE: dict[str, Any] = {
     "confidence": m.Confidence(
         definition="geometric mean of the characters' peak probabilities, spaces left out",
         temperature=1.0,
-        minimum=0.3,  # below this, most of what is read was no text
+        minimum=0.35,  # below this, most of what is read was no text
     ),
 }
 

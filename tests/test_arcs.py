@@ -89,7 +89,7 @@ def test_a_word_set_straight_is_the_word(arch):
 
 
 @pytest.mark.parametrize(
-    ("text", "radius", "arch"), [("RONALDO", 150, True), ("UNIVERSITY", 190, True), ("HARVEST", 170, False)]
+    ("text", "radius", "arch"), [("RONALDO", 160, True), ("UNIVERSITY", 190, True), ("HARVEST", 170, False)]
 )
 def test_words_on_arcs_are_read(text, radius, arch):
     image = bend(word(text), radius, arch)
