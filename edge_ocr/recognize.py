@@ -103,7 +103,8 @@ class Recognizer:
         how, given = self.manifest.decode.views, self.manifest.input
         if how is None or not crops:
             return [[] for _ in crops]
-        lines = [crop_to_line(crop, height=given.height, min_width=given.min_width) for crop in crops]
+        most = self._buckets[-1] * _MOST_WINDOWS
+        lines = [crop_to_line(c, height=given.height, max_width=most, min_width=given.min_width) for c in crops]
         looks = [other_views(line, how) for line in lines]
         found = iter(self.log_probs([look for mine in looks for look in mine]))
         return [[next(found) for _ in mine] for mine in looks]

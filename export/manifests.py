@@ -108,8 +108,9 @@ _LISTS = Path(__file__).resolve().parents[1] / "training" / "words"
 def beside(manifest: m.Manifest, source: Path, target: Path) -> dict[str, m.FileEntry]:
     """Copies what belongs to a model besides its networks from one folder to another; its entries for model.json."""
     kept = {kind: entry for kind, entry in manifest.files.items() if kind not in ("onnx", "tflite")}
-    for entry in kept.values():
-        shutil.copyfile(source / entry.path, target / entry.path)
+    if source.resolve() != target.resolve():
+        for entry in kept.values():
+            shutil.copyfile(source / entry.path, target / entry.path)
     return kept
 
 

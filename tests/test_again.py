@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -54,3 +55,13 @@ def test_only_doubtful_lines_are_looked_at_again() -> None:
     engine.shapes.clear()
     Recognizer(with_views(VIEWS), engine).recognize([squeezed, strip("33")])
     assert sum(shape[0] for shape in engine.shapes) == 2 + 5
+
+
+def test_views_of_an_endless_line_are_bounded() -> None:
+    sliver = np.full((1, 100_000), 120, np.uint8)  # would be 3.2 million columns of 32 pixels
+    tracemalloc.start()
+    try:
+        Recognizer(with_views(VIEWS), PureReader()).views([sliver])
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
