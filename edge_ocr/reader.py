@@ -19,6 +19,7 @@ from edge_ocr.detect import Detector
 from edge_ocr.engine import Engine
 from edge_ocr.engines import engine_named
 from edge_ocr.errors import ImageError, InputError
+from edge_ocr.facade import better, facades
 from edge_ocr.image import load_image
 from edge_ocr.isolated import believable
 from edge_ocr.layout import arrange
@@ -143,7 +144,9 @@ class OCR:
         if self.orientation == "auto" and words:
             pose = self._set_upright(picture, words, clock)
             if pose:
-                words = self._read_picture(pose.set_upright(picture), None, clock)
+                picture = pose.set_upright(picture)
+                words = self._read_picture(picture, None, clock)
+        words = self._read_facades(picture, words, clock)
         words = join_stacks([w for w in words if w.text and w.confidence >= self.min_confidence])
         if self._doubting:
             words = believable(words, small=height <= _SMALL)
@@ -222,6 +225,16 @@ class OCR:
         words = self._read_regions(picture, regions, clock) if regions else []
         whole = self._read_whole(picture, words, clock)
         return words if whole is None else [whole]
+
+    def _read_facades(self, picture: Image, words: list[TextWord], clock: _Clock) -> list[TextWord]:
+        """The words, with what is surer of those that climb or fall when their part of the picture is set level."""
+        for facade in facades(words):
+            with clock.of("detect"):
+                level, mapping = facade.picture(picture)
+                quads = [facade.back(region.quad, mapping) for region in self._get_detector().detect(level)]
+            seen = self._read_quads(picture, quads, 0, clock)
+            words = better(words, facade, seen) or words
+        return words
 
     def _set_upright(self, picture: Image, words: list[TextWord], clock: _Clock) -> Pose:
         """How a picture is set upright, told from its ``words`` as they were read. Where it stands upright, lines that

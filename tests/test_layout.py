@@ -184,6 +184,13 @@ def test_two_signs_side_by_side_are_two_lines():
     assert read(put("CAFE", 0, 0, 40) + put("BANK", 600, 8, 40)) == ["CAFE", "BANK"]
 
 
+@pytest.mark.parametrize(("high", "lines"), [(30, 1), (34, 2), (60, 2)])
+def test_a_word_much_higher_than_its_neighbour_is_a_line_of_its_own(high, lines):
+    """Detectors give words without long letters two thirds of the height of those with them; signs beside smaller ones
+    are nothing of the kind."""
+    assert len(read(put("우리은행", 0, 0, high) + put("금융센터", 3.8 * high, high - 20))) == lines
+
+
 def test_sizes_do_not_mix():
     assert read(put("50%", 0, 0, 100) + put("until Sunday", 170, 10, 20) + put("only here", 170, 60, 20)) == [
         "50%",
