@@ -543,10 +543,12 @@ class PlateSynth:
             loose = 0.08 if rng.random() < 0.75 else 0.18
             margins = rng.normal(loose, 0.06 if loose < 0.1 else 0.1, (len(boxes), 4))
         cuts = []
-        for quad, margin, line in zip(quads, margins, lines, strict=True):
-            points, margin = shot.where(quad), np.clip(margin, -0.06, 0.5)
-            cuts.append(_cut(shot.image, points, margin))
-            if not legible(cuts[-1], _cut(shot.seen, points, margin), len(line), fine=FINE):
+        for quad, box, margin, line in zip(quads, boxes, margins, lines, strict=True):
+            part = _bounds(shot.image, shot.where(quad), np.clip(margin, -0.06, 0.5))
+            cuts.append(shot.image[part])
+            if not _whole(shot.seen, shot.where(_rect(box)), part, len(line)):
+                return None
+            if not legible(cuts[-1], shot.seen[part], len(line), fine=FINE):
                 return None
         return _row(cuts)
 
@@ -682,6 +684,7 @@ class PlateSynth:
 
 
 _LOWEST = 9.0  # pixels that a line of it must be high, for its Hangul to be told apart by anybody
+_LOST = 0.04  # of a character's ink may lie outside of the crop
 _NARROWEST = 4.5  # pixels of the picture from one character to the next
 
 
@@ -748,6 +751,13 @@ def _halves(quad: NDArray[np.float32], share: float) -> list[NDArray[np.float32]
 
 def _cut(image: NDArray[np.uint8], points: NDArray[np.float32], margin: NDArray[np.float64]) -> NDArray[np.uint8]:
     """The upright box around ``points``, with ``margin`` (left, top, right, bottom) in parts of its height."""
+    return image[_bounds(image, points, margin)]
+
+
+def _bounds(
+    image: NDArray[np.uint8], points: NDArray[np.float32], margin: NDArray[np.float64]
+) -> tuple[slice, slice]:
+    """The rows and columns of ``_cut``."""
     x0, y0 = points.min(0)
     x1, y1 = points.max(0)
     h = y1 - y0
@@ -756,4 +766,21 @@ def _cut(image: NDArray[np.uint8], points: NDArray[np.float32], margin: NDArray[
         min(image.shape[1], round(float(x1 + margin[2] * h))),
         min(image.shape[0], round(float(y1 + margin[3] * h))),
     )
-    return image[top : max(bottom, top + 4), left : max(right, left + 4)]
+    return slice(top, max(bottom, top + 4)), slice(left, max(right, left + 4))
+
+
+def _whole(seen: Mask, quad: NDArray[np.float32], part: tuple[slice, slice], count: int) -> bool:
+    """Whether each of the ``count`` characters that stand in ``quad`` has all but a little of its ink ``seen`` in
+    ``part``: without its uppermost stroke one letter is another."""
+    line = np.zeros_like(seen)
+    cv2.fillConvexPoly(line, quad.round().astype(np.int32), 1)
+    line *= seen
+    every = line.sum(0, dtype=np.float64)
+    columns = np.flatnonzero(every)
+    if not len(columns):
+        return False
+    kept = np.zeros_like(every)
+    kept[part[1]] = line[part].sum(0, dtype=np.float64)
+    edges = np.linspace(columns[0], columns[-1] + 1, count + 1).round().astype(int)
+    cells = zip(edges[:-1], edges[1:], strict=True)
+    return all(kept[a:b].sum() >= (1 - _LOST) * every[a:b].sum() for a, b in cells)
