@@ -117,3 +117,14 @@ def test_till_type_has_few_square_pixels() -> None:
         steps = np.diff(np.sort(np.flatnonzero(np.any(out[:, 1:] != out[:, :-1], axis=0))))
         assert steps.min() >= 2  # set half as wide, its pixels are twice as wide now
         assert abs(out.mean() - mask.mean()) < 0.25 * mask.mean()
+
+
+def test_a_hand_bends_strokes_and_keeps_ink():
+    mask = np.zeros((60, 200), np.float32)
+    mask[10:50, 40:44] = mask[28:32, 20:180] = 1.0
+    drawn = degrade.hand(np.random.default_rng(3), mask, 40.0)
+    assert drawn.shape == mask.shape and drawn.dtype == np.float32
+    assert abs(drawn.sum() / mask.sum() - 1) < 0.15
+    middles = (drawn * np.arange(60)[:, None])[:, 100:180].sum(0) / drawn[:, 100:180].sum(0)
+    assert 0.3 < np.abs(middles - 29.5).max() < 8  # the level stroke wavers
+    assert (degrade.hand(np.random.default_rng(3), mask, 40.0) == drawn).all()

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["bitonal", "blur", "camera", "dots", "illuminate", "jpeg", "motion", "noise", "thermal"]
+__all__ = ["bitonal", "blur", "camera", "dots", "hand", "illuminate", "jpeg", "motion", "noise", "thermal"]
 
 Rng = np.random.Generator
 Image = NDArray[np.uint8]
@@ -118,6 +118,18 @@ def bitmap(rng: Rng, mask: NDArray[np.float32], em: float, squeeze: float = 1.0)
     if rng.random() < 0.25:  # double-struck
         on[:, 1:] |= on[:, :-1].copy()
     return cv2.resize(on.astype(np.float32), (w, h), interpolation=cv2.INTER_NEAREST)
+
+
+def hand(rng: Rng, mask: NDArray[np.float32], em: float) -> NDArray[np.float32]:
+    """Ink f32 ``[h, w]`` of letters ``em`` pixels high as if a hand had written it: every stroke a little off its
+    place, and bent, by about a twentieth of a letter, and the letters off their line."""
+    h, w = mask.shape
+    cells = (max(2, round(h / (0.45 * em)) + 1), max(2, round(w / (0.45 * em)) + 1))
+    reach = float(rng.uniform(0.025, 0.055)) * em
+    field = [rng.normal(0, reach, cells).astype(np.float32) for _ in range(2)]
+    dx, dy = (cv2.resize(f, (w, h), interpolation=cv2.INTER_CUBIC) for f in field)
+    x, y = np.arange(w, dtype=np.float32)[None] + dx, np.arange(h, dtype=np.float32)[:, None] + dy
+    return cv2.remap(mask, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
 
 
 def bitonal(rng: Rng, image: Image) -> Image:

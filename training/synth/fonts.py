@@ -120,7 +120,7 @@ def _chosen(root: Path, reserved: bool) -> list[tuple[Path, str, float]]:
         for path in fonts_of(root / sub):
             if any(fnmatch.fnmatch(path.name, p) for p in RESERVED) == reserved:
                 everyday = any(fnmatch.fnmatch(path.name, p) for p in EVERYDAY)
-                found.append((path, "hangul", 4.0 if everyday else 1.0))
+                found.append((path, "hangul", 3.0 if everyday else 1.0))
     latin = fonts_of(root / "latin")
     found += [(path, "latin", 1.0) for i, path in enumerate(latin) if (i % 10 == 9) == reserved]
     if not reserved and (root / "machine").is_dir():

@@ -128,6 +128,7 @@ class LineSynth:
         self.wild = 0.15 if lang == "ko" else 0.22
         self.till = 0.04 if lang == "ko" else 0.12  # share of lines in the narrow bitmaps of tills and label printers
         self.phrases = 0.2  # share of samples with several words
+        self.hand = 0.12 if lang == "ko" else 0.04  # share of lines whose strokes waver, as those of hand-drawn faces do
         self.cards = 0.08 if lang == "ko" else 0.0  # share of lines of identity papers, most over fine waves
         self._allowed = frozenset(charset)
         self._hangul = lang == "ko"
@@ -234,6 +235,8 @@ class LineSynth:
             mask = cv2.erode(mask, np.ones((2, 2), np.uint8))
         elif weight < 0.18:
             mask = cv2.dilate(mask, np.ones((2, 2) if size < 40 else (3, 3), np.uint8))
+        if not till and rng.random() < self.hand:
+            mask = degrade.hand(rng, mask, em)
         left, right, upper, lower = pad + x0, pad + x1, pad + y0 - extra * low, pad + y1 + extra * (1 - low)
         box = np.array([[left, upper], [right, upper], [right, lower], [left, lower]], np.float32)
         layers = [mask] if till else self._layers(rng, mask, size)
