@@ -5,8 +5,8 @@
     python -m benchmarks.twins data/page_ko data/receipt_ko --lang ko --out out/twins.json
     python -m benchmarks.twins data/plate_kr_crop --lang plate-kr
 
-The words that the detector finds in the pictures of each folder (those below ``images/`` where it has such a folder) are
-cut out once, and read by both files of one recognizer. It prints for each folder how many crops there are, how many of
+The words that the detector finds in the pictures of each folder (those below ``images/`` where it has such a folder)
+are cut out once, and read by both files of one recognizer. It prints for each folder how many crops there are, how many of
 them ONNX reads with a confidence of ``--sure`` or more, the share of these that TFLite reads to the letter alike, the
 edit distance between both over the length of what ONNX reads (all crops), and TFLite's CPU time in ONNX's. Where the
 detector finds nothing, the whole picture is the crop. ``--misses`` lists the sure crops that differ.
@@ -94,7 +94,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     for ocr in twins:
         ocr.warm_up()
     given = find_recognizer(options.lang, options.models).manifest.input
-    total, found, misses = Count(), {}, []
+    total, found = Count(), {}
+    misses: list[tuple[str, str]] = []
     for folder in options.folders:
         count = Count()
         pictures = pictures_of(folder)[: options.limit]
@@ -104,8 +105,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             picture = load_image(path)
             quads = [region.quad for region in twins[0].detect(picture)]
             crops: list[Any] = list(crop_quads(picture, quads, height=given.height, margin=given.margin))
-            for each in compare(twins, crops or [picture], options.sure, count, total):
-                misses.append(each)
+            misses += compare(twins, crops or [picture], options.sure, count, total)
         found[folder.name] = count.shares()
     if len(found) > 1:
         found["all"] = total.shares()
