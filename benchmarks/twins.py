@@ -6,10 +6,10 @@
     python -m benchmarks.twins data/plate_kr_crop --lang plate-kr
 
 The words that the detector finds in the pictures of each folder (those below ``images/`` where it has such a folder)
-are cut out once, and read by both files of one recognizer. It prints for each folder how many crops there are, how many of
-them ONNX reads with a confidence of ``--sure`` or more, the share of these that TFLite reads to the letter alike, the
-edit distance between both over the length of what ONNX reads (all crops), and TFLite's CPU time in ONNX's. Where the
-detector finds nothing, the whole picture is the crop. ``--misses`` lists the sure crops that differ.
+are cut out once, and read by both files of one recognizer. It prints for each folder how many crops there are, how
+many of them ONNX reads with a confidence of ``--sure`` or more, the share of these that TFLite reads to the letter
+alike, the edit distance between both over the length of what ONNX reads (all crops), and TFLite's CPU time in ONNX's.
+Where the detector finds nothing, the whole picture is the crop. ``--misses`` lists the sure crops that differ.
 """
 
 from __future__ import annotations
