@@ -22,7 +22,7 @@ from edge_ocr.types import Quad, TextWord
 
 __all__ = ["Facade", "better", "facades"]
 
-# Set on drawn signs; where a cell has room to spare the detector tells it by itself.
+# Set on drawn signs.
 _FROM, _TO = math.radians(5), math.radians(45)  # lines that climb less lie level, more are taken for upright ones
 _LEAST_HEIGHT, _LEAST_WIDTH = 16.0, 1.2  # pixels; heights: smaller text says little about its slope
 _DOUBT = 0.9  # a facade is looked at where a word is read less surely,
@@ -106,11 +106,16 @@ def better(words: Sequence[TextWord], facade: Facade, seen: Sequence[TextWord]) 
     have = [k for k, w in enumerate(words) if w.quad is not None]
     if not new or not have:
         return None
-    old = np.array([words[k].quad for k in have], np.float64)
-    now = np.array([w.quad for w in new], np.float64)
-    i, j = (a.ravel() for a in np.indices((len(old), len(now))))
-    least = np.maximum(np.minimum(g.area(old)[i], g.area(now)[j]), 1e-9)
-    same = (g.intersection_area(old[i], now[j]) >= _SAME * least).reshape(len(old), len(now))
+    quads = np.array([words[k].quad for k in have] + [w.quad for w in new], np.float64)
+    i, j = g.meeting_pairs(g.bounding_boxes(quads))
+    i, j = np.minimum(i, j), np.maximum(i, j) - len(have)
+    cross = (i < len(have)) & (j >= 0)
+    i, j = i[cross], j[cross]
+    size = np.maximum(g.area(quads), 1e-9)
+    least = np.minimum(size[i], size[j + len(have)])
+    fits = g.intersection_area(quads[i], quads[j + len(have)]) >= _SAME * least
+    same = np.zeros((len(have), len(new)), bool)
+    same[i[fits], j[fits]] = True
     # What shows none of the facade's words lies at the edge of the part, and is known, or was overlooked.
     its = np.array([any(words[k] is w for w in facade.words) for k in have])
     overlooked = ~same.any(0) & (np.array([w.confidence for w in new]) >= _DOUBT)
