@@ -10,10 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,13 +18,13 @@ from edge_ocr import geometry as g
 from edge_ocr.capture import Capture
 from edge_ocr.crop import crop_quad
 from edge_ocr.errors import InputError
+from edge_ocr.events import Best, Event, Reader, Seen, Track
 from edge_ocr.extent import letters_beyond, longer, shared
+from edge_ocr.followed import SIGHTINGS, Followed, shape_of
 from edge_ocr.image import load_image
-from edge_ocr.manifest import QualityLimits
-from edge_ocr.preprocess import resize
 from edge_ocr.quality import Hint, Quality, assess_frame, assess_patch, hints, patches
 from edge_ocr.track import Change, Flow, Match, Motion, Scene, match, small_grey
-from edge_ocr.types import Crop, Frame, Quad, Region, TextWord
+from edge_ocr.types import Frame, Quad, Region, TextWord
 from edge_ocr.vote import Votes
 
 __all__ = ["Best", "Event", "Reader", "Seen", "Stream", "Track"]
@@ -48,23 +45,9 @@ _FAST = 0.04  # of the frame's longer side, from one frame to the next
 _READS = 8  # texts a frame at most, so that no frame takes much longer than others
 _GAP = 0.1  # seconds between readings of one text: neighbouring frames make the same mistakes
 _LOOK = 0.1  # seconds between looks at a text that is settled, in case it is sharper or has changed
-_AGAIN = 0.3  # seconds between readings of one that is settled but unsure, or that cannot be read
-_SHARPER = 1.15  # a text is read again when it is better to see by this factor than it ever was
-_WORTH = 0.6  # a frame is worth a reading from this share of the best fitness
-_PATIENCE = 12  # unsure readings, from then on only every _AGAIN seconds,
-_MUCH_SHARPER = 1.5  # until the text is better to see by this factor than it ever was: all before were of no use
-_CHANGED = 0.9  # a spot that differs by so many standard deviations from the patch read last may be other text
 
-# When a text is told.
-_VOTES = 3  # readings that a stable text needs
-_SIGHTINGS = 2  # detections that found it alike,
+# When a text is the same, longer, cut, gone.
 _SECOND = 0.2  # of which the second is asked for after so many seconds
-_SPAN = 0.3  # and seconds between the first and the last
-_SETTLED = 0.65  # and the share of the votes that its weakest character has,
-_MANY, _SETTLED_MANY = 8, 0.5  # or this share of so many readings,
-_ALIKE = 0.6  # or just this text this share of them: what no frame shows better will not get surer
-_CLEAR = 0.3  # and the fitness of its best frame, unless it was read often: blur gives the same mistakes again
-_SURE = 0.85  # a confidence with which it need not be read again
 _DROPS = 2  # detections that must miss a text before it is lost
 _EDGE = 2.0  # pixels from the edge, within which a text may go on beyond it
 _RESHAPED = 1.2  # a text whose width by height changed by this factor is another piece of it
@@ -78,124 +61,6 @@ _GROWN = 6  # or that did
 _INWARD = 0.15  # how far an end follows the detector's inwards, who rather loses letters than makes them up
 _NEAR = 3.0  # heights within which a text that went missing is looked for, if the same is read
 _PIECES = 3  # detections in a row that find a text in pieces, or as part of a larger one, until that is believed
-
-
-@dataclass(frozen=True, eq=False)
-class Best:
-    """The frame in which a text was best to see: its number, seconds, how fit it was (0..1), and the text's crop with
-    a margin, uint8 ``[h, w, 3]``, with its quad there."""
-
-    frame: int
-    seconds: float
-    fitness: float
-    crop: Crop
-
-
-@dataclass(frozen=True, eq=False)
-class Event:
-    """``event`` is "appeared" (a text is read for the first time), "updated" (its reading changed), "stable" (told
-    once, when the readings agree) or "lost". ``track`` numbers texts from 1 on, ``frame`` the frames taken from the
-    source from 0 on; ``ms`` is the frame's time since the first one. ``quad`` is in frame pixels."""
-
-    event: str
-    track: int
-    frame: int
-    ms: float
-    text: str
-    confidence: float
-    quad: Quad
-    hints: tuple[Hint, ...] = ()
-    best: Best | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "event": self.event,
-            "track": self.track,
-            "frame": self.frame,
-            "ms": round(self.ms, 1),
-            "text": self.text,
-            "confidence": round(self.confidence, 4),
-            "quad": [[round(x, 2), round(y, 2)] for x, y in self.quad],
-            "hints": [hint.to_dict() for hint in self.hints],
-        }
-
-
-@dataclass(frozen=True)
-class Track:
-    """A text as it stands in one frame. ``text`` is what was told of it last, empty before it appeared; ``stable``
-    whether that is settled; ``quality`` the figures when it was looked at last."""
-
-    track: int
-    quad: Quad
-    text: str
-    confidence: float
-    stable: bool
-    quality: Quality | None
-    hints: tuple[Hint, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """One frame and what came of it: the upright ``image``, its number among the frames taken, seconds since the
-    first one, the events that it gave, all texts in it, hints for the user (of the frame where it shows no text),
-    whether it was detected in, how many texts were read in it, milliseconds by stage, and how many frames the source
-    has dropped so far."""
-
-    image: Image
-    frame: int
-    seconds: float
-    events: tuple[Event, ...]
-    tracks: tuple[Track, ...]
-    hints: tuple[Hint, ...]
-    detected: bool
-    reads: int
-    ms: dict[str, float]
-    dropped: int
-
-
-@dataclass(eq=False)
-class _Text:
-    """A followed text."""
-
-    track: int
-    quad: g.Array
-    shape: float  # width by height, of what the votes are about
-    since: float  # when it was found first
-    cut: bool  # it reached the edge when it was found last, or since then
-    missed: float = 0.0  # since when, if it is missing
-    misses: int = 0
-    left: float = np.inf  # since when it is outside the view
-    pieces: int = 0
-    longer: int = 0  # detections that found more
-    shorter: int = 0  # detections in a row that found less
-    seen: int = 1  # detections that found it like this
-    probes: int = 0  # readings beyond its ends that found nothing
-    grown: int = 0  # and that found more letters
-    votes: Votes = field(default_factory=Votes)
-    told: str = ""
-    stable: bool = False
-    quality: Quality | None = None
-    fittest: float = 0.0  # best fitness of any reading
-    looked: float = -1e9
-    begun: float = 0.0  # when its first vote was cast
-    read: float = -1e9
-    reads: int = 0
-    tried: int = 0  # of them, since it was much better to see than before
-    last: str = ""  # what the last reading was
-    look: NDArray[np.float32] | None = None  # the patch that was read last, normalised
-    best: Best | None = None
-
-
-class Reader(Protocol):
-    """What a stream needs of an ``OCR``. One that has ``accepts(text) -> bool`` too, as scanners do, says which texts
-    may be told."""
-
-    @property
-    def quality(self) -> QualityLimits | None: ...
-    @property
-    def min_confidence(self) -> float: ...
-    def detect(self, image: Image, /) -> Sequence[Region]: ...
-    def read_regions(self, image: Image, regions: Sequence[Region], /) -> Sequence[TextWord]: ...
 
 
 class Stream:
@@ -249,7 +114,7 @@ class Stream:
         self._limits = ocr.quality
         self._flow = Flow()
         self._scene: Scene | None = None
-        self._texts: list[_Text] = []
+        self._texts: list[Followed] = []
         self._next = 1
         self._frame = -1
         self._first = 0.0
@@ -378,14 +243,14 @@ class Stream:
         other = change.uncovered >= _UNCOVERED or change.altered >= _ALTERED
         return unsettled or other or change.sharper >= _SHARPENED
 
-    def _entered(self, text: _Text) -> bool:
+    def _entered(self, text: Followed) -> bool:
         """Whether a text that was cut by the edge has come in, so that more of it may be seen."""
         return text.cut and not self._cut(text.quad, 0.5 * float(g.heights(text.quad[None])[0]))
 
-    def _fresh(self, text: _Text) -> bool:
+    def _fresh(self, text: Followed) -> bool:
         """Whether a text waits to be found a second time: a single detection may have seen half of it."""
         says = not text.reads or text.votes.result.confidence >= self.min_confidence
-        waits = says and (text.seen < _SIGHTINGS or text.longer > 0)
+        waits = says and (text.seen < SIGHTINGS or text.longer > 0)
         return waits and not text.cut and self._now - self._detected >= _SECOND - 1e-6
 
     def _detect(self, image: Image, small: Image, scale: float) -> list[Event]:
@@ -415,7 +280,7 @@ class Stream:
         for i, j in which.fragments:
             pieces.setdefault(i, []).append(j)
         new = list(which.new)
-        gone: list[_Text] = []
+        gone: list[Followed] = []
         for i, text in enumerate(self._texts):
             if i in known:
                 self._found(text, found[known[i]])
@@ -431,15 +296,15 @@ class Stream:
         events = [self._event("lost", text) for text in gone if text.told]
         self._texts = [text for text in self._texts if text not in gone]
         for j in sorted(new):
-            self._texts.append(_Text(self._next, found[j], _shape(found[j]), self._now, self._cut(found[j])))
+            self._texts.append(Followed(self._next, found[j], shape_of(found[j]), self._now, self._cut(found[j])))
             self._next += 1
         return events
 
-    def _found(self, text: _Text, quad: g.Array) -> None:
+    def _found(self, text: Followed, quad: g.Array) -> None:
         """A detection found a followed text again."""
         text.misses, text.pieces = 0, 0
         came, text.cut = text.cut, self._cut(quad)
-        ratio = _shape(quad) / text.shape
+        ratio = shape_of(quad) / text.shape
         if 1 / _RESHAPED < ratio < _RESHAPED or (text.grown and ratio < 1):
             # The flow is steadier than the detector, which is right in the mean: they share. What was read beyond its
             # ends is not given up for its losing them again.
@@ -450,7 +315,7 @@ class Stream:
         # fewer only when they go on.
         text.longer, text.shorter = text.longer + (ratio > 1), (text.shorter + 1 if ratio < 1 else 0)
         if text.cut or came or text.longer >= _LONGER or text.shorter >= _SHORTER:
-            text.quad, text.shape = quad, _shape(quad)
+            text.quad, text.shape = quad, shape_of(quad)
             text.longer, text.shorter, text.seen = 0, 0, 1
             text.probes = text.grown = 0
             if not text.cut or ratio > 1:  # on its way in, every sighting shows more; on its way out it is known
@@ -474,17 +339,17 @@ class Stream:
                     events.append(self._event("lost", text))
         return events
 
-    def _outside(self, text: _Text) -> bool:
+    def _outside(self, text: Followed) -> bool:
         x, y = text.quad.mean(0)
         x0, y0, x1, y1 = self._window()
         return not (x0 <= x <= x1 and y0 <= y <= y1)
 
-    def _visible(self, text: _Text) -> bool:
+    def _visible(self, text: Followed) -> bool:
         return text.misses == 0 and not self._outside(text)
 
     # -- what they read --------------------------------------------------------------------------------------------
 
-    def _look(self, image: Image) -> list[tuple[_Text, Image]]:
+    def _look(self, image: Image) -> list[tuple[Followed, Image]]:
         """The texts that may be read in this frame, with their patches; their figures are renewed. Those read
         a moment ago are left alone."""
         looked = [
@@ -502,32 +367,13 @@ class Stream:
                 text.best = Best(self._frame, self._now - self._first, fitness, crop)
         return list(zip(looked, found, strict=True))
 
-    def _choose(self, looked: list[tuple[_Text, Image]]) -> list[tuple[_Text, Image]]:
+    def _choose(self, looked: list[tuple[Followed, Image]]) -> list[tuple[Followed, Image]]:
         """Those worth a reading now, the least known first, at most _READS."""
-        worth = [(text, patch) for text, patch in looked if self._wants_reading(text, patch)]
+        worth = [(text, patch) for text, patch in looked if text.wants_reading(patch, self._now)]
         worth.sort(key=lambda pair: (pair[0].stable, pair[0].reads, pair[0].track))
         return worth[:_READS]
 
-    def _wants_reading(self, text: _Text, patch: Image) -> bool:
-        if text.reads == 0:
-            return True
-        if text.told and text.cut:
-            return False  # it is on its way out
-        assert text.quality is not None  # it was looked at
-        fitness, since = text.quality.fitness, self._now - text.read
-        if fitness >= _SHARPER * text.fittest:
-            return True
-        if fitness < _WORTH * text.fittest:
-            return False
-        empty = text.reads >= _VOTES and not text.votes.result.text
-        if text.stable or empty or text.tried >= _PATIENCE:
-            if since < _AGAIN - 1e-6:
-                return False
-            unsure = not text.stable or text.votes.result.confidence < _SURE or text.last != text.told
-            return (unsure and text.tried < 4 * _PATIENCE) or _difference(text.look, patch) > _CHANGED
-        return True
-
-    def _read(self, image: Image, chosen: list[tuple[_Text, Image]]) -> list[Event]:
+    def _read(self, image: Image, chosen: list[tuple[Followed, Image]]) -> list[Event]:
         if not chosen:
             return []
         wide = {k: self._beyond(text) for k, (text, _) in enumerate(chosen) if self._probed(text)}
@@ -545,7 +391,7 @@ class Stream:
             events.extend(self._vote(text, word, patch, image))
         return events
 
-    def _swallow(self, text: _Text) -> list[Event]:
+    def _swallow(self, text: Followed) -> list[Event]:
         """Ends texts that turn out to be pieces of one that has grown."""
         others = [t for t in self._texts if t is not text]
         if not others:
@@ -556,11 +402,11 @@ class Stream:
         self._texts = [t for t in self._texts if t not in gone]
         return [self._event("lost", t) for t in gone if t.told]
 
-    def _probed(self, text: _Text) -> bool:
+    def _probed(self, text: Followed) -> bool:
         """Whether a text's readings look beyond its ends."""
         return self._words and not text.cut and text.probes < _PROBES and text.grown < _GROWN
 
-    def _beyond(self, text: _Text) -> g.Array:
+    def _beyond(self, text: Followed) -> g.Array:
         """A text's quad with its ends moved outwards, as far as no other text stands there; one that touches it may be
         the rest of the same word."""
         high = float(g.heights(text.quad[None])[0])
@@ -579,7 +425,7 @@ class Stream:
                 by[end] = reach[end]
         return longer(text.quad, *by)
 
-    def _extend(self, text: _Text, word: TextWord, more: TextWord | None, wide: g.Array | None) -> TextWord:
+    def _extend(self, text: Followed, word: TextWord, more: TextWord | None, wide: g.Array | None) -> TextWord:
         """The reading that counts, of a text and of what stands beyond its ends as well; a text that goes on there is
         made longer."""
         if more is None or wide is None:
@@ -592,25 +438,14 @@ class Stream:
         room = (float(np.hypot(*(wide[k] - text.quad[k]))) for k in (0, 1))
         ends = zip((extra.before, extra.after), room, strict=True)
         text.quad = longer(text.quad, *(min(n * each, most) for n, most in ends))
-        text.shape = _shape(text.quad)
+        text.shape = shape_of(text.quad)
         text.probes, text.grown = 0, text.grown + 1
         text.votes, text.fittest, text.reads, text.tried = Votes(), 0.0, 0, 0  # what was read before was a piece
         return extra.word
 
-    def _vote(self, text: _Text, word: TextWord, patch: Image, image: Image) -> list[Event]:
+    def _vote(self, text: Followed, word: TextWord, patch: Image, image: Image) -> list[Event]:
         """Counts one more reading; what is to be told of it."""
-        assert text.quality is not None
-        fitness = text.quality.fitness
-        text.reads += 1
-        text.tried = 1 if fitness >= _MUCH_SHARPER * text.fittest else text.tried + 1
-        text.read = self._now
-        text.last = word.text
-        text.look = _normal(patch)
-        text.fittest = max(text.fittest, fitness)
-        # Squared: frames that are hard to read are wrong together, not each in its own way.
-        if not text.votes.result.readings:
-            text.begun = self._now
-        said = text.votes.add(word, fitness**2)
+        said = text.add(word, patch, self._now)
         if not said.text or said.confidence < self.min_confidence or not self._accepts(said.text):
             return []
         if not text.told:
@@ -618,14 +453,7 @@ class Stream:
                 return []  # it is on its way in
             if self._rejoin(text):
                 return []
-        clear = text.fittest >= _CLEAR or text.reads >= _PATIENCE
-        enough = said.readings >= _VOTES and said.agreeing >= 2 and self._now - text.begun >= _SPAN - 1e-6
-        enough = enough and text.seen >= _SIGHTINGS
-        firm = said.weakest >= _SETTLED
-        many = said.readings >= _MANY
-        many = many and (said.weakest >= _SETTLED_MANY or said.agreeing >= _ALIKE * said.readings)
-        # A newest reading that disagrees may be the first of many.
-        settled = clear and enough and not text.cut and (firm or many) and word.text == said.text
+        settled, firm = text.settled(said, word.text, self._now)
         events = []
         if not text.told:
             text.told = said.text
@@ -638,7 +466,7 @@ class Stream:
             events.append(self._event("stable", text))
         return events
 
-    def _rejoin(self, text: _Text) -> bool:
+    def _rejoin(self, text: Followed) -> bool:
         """Whether a text just read is one that went missing near it: then that one goes on, under its own number."""
         said, size = text.votes.result.text, float(g.heights(text.quad[None])[0])
         for other in self._texts:
@@ -653,10 +481,10 @@ class Stream:
 
     # -- telling ---------------------------------------------------------------------------------------------------
 
-    def _hints(self, text: _Text) -> tuple[Hint, ...]:
+    def _hints(self, text: Followed) -> tuple[Hint, ...]:
         return hints(text.quality, self._limits, language=self.language) if text.quality is not None else ()
 
-    def _event(self, kind: str, text: _Text) -> Event:
+    def _event(self, kind: str, text: Followed) -> Event:
         return Event(
             event=kind,
             track=text.track,
@@ -669,7 +497,7 @@ class Stream:
             best=text.best,
         )
 
-    def _track(self, text: _Text) -> Track:
+    def _track(self, text: Followed) -> Track:
         confidence = text.votes.result.confidence
         return Track(
             text.track, _quad(text.quad), text.told, confidence, text.stable, text.quality, self._hints(text)
@@ -683,20 +511,3 @@ def _lap(start: float) -> float:
 def _quad(points: g.Array) -> Quad:
     a, b, c, d = points.tolist()
     return ((a[0], a[1]), (b[0], b[1]), (c[0], c[1]), (d[0], d[1]))
-
-
-def _shape(quad: g.Array) -> float:
-    return max(float(g.widths(quad[None])[0]), 1.0) / max(float(g.heights(quad[None])[0]), 1.0)
-
-
-def _normal(patch: Image) -> NDArray[np.float32]:
-    """What a patch looks like from afar: f32 ``[8, 32]`` of mean 0 and standard deviation 1."""
-    small = resize(patch, (8, 32)).astype(np.float32)
-    return np.asarray((small - small.mean()) / max(float(small.std()), 1.0), np.float32)
-
-
-def _difference(look: NDArray[np.float32] | None, patch: Image) -> float:
-    """By how much the most different spot of a patch, half its height wide, differs from an earlier look."""
-    if look is None:
-        return float("inf")
-    return float(np.asarray(cv2.blur(np.abs(look - _normal(patch)), (4, 4))).max())

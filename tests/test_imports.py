@@ -23,6 +23,8 @@ LEVELS = [
     {"facade"},
     {"reader"},
     {"capture", "quality", "track", "vote", "extent", "scanners", "redact", "draw", "formats"},
+    {"events"},
+    {"followed"},
     {"stream"},
     {"bulk", "serve"},
     {"cli_bulk", "cli_formats", "cli_live", "cli_redact", "cli_scan", "cli_serve"},
