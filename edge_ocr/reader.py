@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ocr.choose import choose
 from edge_ocr.crop import crop_quads, cut_overlaps, is_tall
 from edge_ocr.detect import Detector
 from edge_ocr.engine import Engine
@@ -48,20 +49,15 @@ _FILLS = 0.3  # such a word is believed from this confidence where nothing was f
 _RATHER, _SO_LONG = 0.5, 0.6  # from this where something was, if it is surer, and so long against what was found
 _FULL, _FULL_LEAD = 0.8, 0.1  # words over so much of the picture's width are doubted less, not at all if they are sure
 _STRAIGHTENED = 0.05  # what was straightened first must be surer by this much
+_IN_LINES = 0.8  # and words that stand in lines, if they are read as surely as this
 _BENT = 0.25  # where what was found is sure and fills the picture, only bows of so many letter heights raise doubt
 _LETTER, _LETTERS = 0.02, 10  # each letter more counts for so much among such readings, up to so many
-_SURE, _FEW = 0.8, 5  # a picture's language is told from so many words, read as surely as this
-# Its own recognizer may then be less sure by so much, against Latin and against Hangul; by the last in other pictures,
-# where the reader of Hangul found none. Set on drawn lines in reserved typefaces.
-_FOREIGN_LEAD, _AGAINST_HANGUL, _LATIN_LEAD = 0.2, 0.1, 0.1
 _LEANING = 0.03  # a word on a climbing line is read as on a facade when that is surer by this much
 _TURNED = 0.1  # a tall region is read sideways when that is surer by this much: most are upright letters
 _ASKED = 8  # so many words are read in other directions to tell which way round a picture stands
 _PAGE = 3  # pictures of fewer words are not looked at sideways; single tall words are
 _LOOK = 1280  # and so many pixels are enough to do it
 _OVER, _OVER_SURE, _OVER_MOST = 0.6, 0.8, 64  # lines upside down: read below the first, turned above the second
-
-# by the kind of file that they run
 
 
 class OCR:
@@ -335,7 +331,7 @@ class OCR:
         now = sureness(found)
         # What is sure and fills the picture, or stands in lines, is doubted only where marks lie on an arc, and nothing
         # of it may get lost then.
-        filled = (now >= SURE and covered >= _FULL) or (now >= _SURE and len(arrange(found)) > 1)
+        filled = (now >= SURE and covered >= _FULL) or (now >= _IN_LINES and len(arrange(found)) > 1)
         best = TextWord("", 0.0)
         lots = looks(picture, least_bow=_BENT if filled else None)
         while True:
@@ -365,27 +361,8 @@ class OCR:
 
     def _choose(self, crops: Sequence[Sequence[Image]]) -> list[TextWord]:
         """Reads crops, given once for each recognizer (they differ in margin at most), and chooses among readings."""
-        recognizers = self._get_recognizers()
-        korean = [k for k, m in enumerate(self._recognizer_models) if "ko" in m.manifest.languages]
-        lead = korean[0] if korean else 0
-        words = recognizers[lead].recognize(crops[lead])
-        if len(recognizers) == 1:
-            return words
-        first, foreign = list(words), _is_foreign(words)
-        open_ = [i for i, word in enumerate(words) if foreign or not _has_hangul(word.text)]
-        for k, recognizer in enumerate(recognizers):
-            if k == lead or not open_:
-                continue
-            for i, word in zip(open_, recognizer.recognize([crops[k][i] for i in open_]), strict=True):
-                less = 0.0
-                if korean and words[i] is first[i]:
-                    hangul = _has_hangul(first[i].text)
-                    less = (_AGAINST_HANGUL if hangul else _FOREIGN_LEAD) if foreign else _LATIN_LEAD
-                better = word.confidence > words[i].confidence - less
-                equal = word.confidence == words[i].confidence and k < lead
-                if word.text and (better or equal or not words[i].text):
-                    words[i] = word
-        return words
+        knows = ["ko" in m.manifest.languages for m in self._recognizer_models]
+        return choose(self._get_recognizers(), knows, crops)
 
     # -- models ----------------------------------------------------------------------------------------------------
 
@@ -413,12 +390,6 @@ class OCR:
             cv2.setNumThreads(self.threads)
 
 
-def _is_foreign(words: Sequence[TextWord]) -> bool:
-    """Whether a picture's words are hardly ever Hangul where the reader of Hangul is sure of them."""
-    sure = [_has_hangul(w.text) for w in words if w.text and w.confidence >= _SURE]
-    return len(sure) >= _FEW and sum(sure) < 0.1 * len(sure)
-
-
 class _Clock:
     """Milliseconds by stage."""
 
@@ -441,10 +412,6 @@ def _processors() -> int:
     available: Any = getattr(os, "sched_getaffinity", None)
     count = len(available(0)) if available is not None else os.cpu_count() or 1
     return min(count, 4)
-
-
-def _has_hangul(text: str) -> bool:
-    return any("가" <= c <= "힣" or "ㄱ" <= c <= "ㆎ" for c in text)
 
 
 def _longer(text: str) -> float:

@@ -20,7 +20,7 @@ LEVELS = [
     {"image", "preprocess", "engine_tflite", "models", "views", "arcs", "constrain"},
     {"again", "words"},
     {"detect", "crop", "engines", "recognize", "layout", "isolated", "lean", "orient", "stacks", "whole"},
-    {"facade"},
+    {"facade", "choose"},
     {"reader"},
     {"capture", "quality", "track", "vote", "extent", "scanners", "redact", "draw", "formats"},
     {"events"},
