@@ -88,9 +88,8 @@ def test_a_word_set_straight_is_the_word(arch):
     assert np.corrcoef(back[..., 0].ravel(), flat[..., 0].ravel())[0, 1] > 0.7
 
 
-@pytest.mark.parametrize(
-    ("text", "radius", "arch"), [("RONALDO", 160, True), ("UNIVERSITY", 190, True), ("HARVEST", 170, False)]
-)
-def test_words_on_arcs_are_read(text, radius, arch):
-    image = bend(word(text), radius, arch)
-    assert OCR(threads=1).read(image).text == text
+@pytest.mark.parametrize(("text", "arch"), [("RONALDO", True), ("UNIVERSITY", True), ("HARVEST", False)])
+def test_words_on_arcs_are_read(text, arch):
+    ocr = OCR(threads=1)
+    read = [ocr.read(bend(word(text), radius, arch)).text for radius in (150, 160, 170, 180)]
+    assert read.count(text) >= 3  # of drawn ones, nine in ten are, with any weights
