@@ -25,7 +25,7 @@ __all__ = ["Facade", "better", "facades"]
 # Set on drawn signs.
 _FROM, _TO = math.radians(5), math.radians(45)  # lines that climb less lie level, more are taken for upright ones
 _LEAST_HEIGHT, _LEAST_WIDTH = 16.0, 1.2  # pixels; heights: smaller text says little about its slope
-_DOUBT = 0.9  # a facade is looked at where a word is read less surely,
+_DOUBT = 0.96  # a facade is looked at where a word is read less surely,
 _MOST_WORDS = 16  # and if it has no more: what has is a page that lies askew
 _MOST = 3  # so many facades in a picture
 _NEAR = 1.0  # words of one facade are no farther apart, in heights of the higher one,
@@ -34,6 +34,7 @@ _AROUND = 1.0  # how much of the picture around them is looked at, in heights of
 _HEIGHT = 40.0  # pixels that a word of middling height gets, if it has more
 _MOST_SIDE = 1600  # pixels of the part looked at
 _EVEN = 0.5  # letters read with this confidence are worth nothing
+_CLEAR = 0.9  # so surely a word is read that was overlooked before
 _SAME = 0.5  # two words show the same when they share so much of the smaller one
 _LEAD = 0.5  # sure letters that a look must gain
 
@@ -118,7 +119,7 @@ def better(words: Sequence[TextWord], facade: Facade, seen: Sequence[TextWord]) 
     same[i[fits], j[fits]] = True
     # What shows none of the facade's words lies at the edge of the part, and is known, or was overlooked.
     its = np.array([any(words[k] is w for w in facade.words) for k in have])
-    overlooked = ~same.any(0) & (np.array([w.confidence for w in new]) >= _DOUBT)
+    overlooked = ~same.any(0) & (np.array([w.confidence for w in new]) >= _CLEAR)
     keep = same[its].any(0) | overlooked
     gone = {have[k] for k in np.flatnonzero(same[:, keep].any(1))}
     kept = [w for w, k in zip(new, keep, strict=True) if k]

@@ -1,8 +1,9 @@
 """Doubtful words that stand alone, which are mostly windows, leaves and stains.
 
 Text comes in company: beside or below a word there is another of about its size. A word in the company of one that is
-surely read is text, too, however faint; one that stands alone has to be read more surely, a single letter much more so,
-for every corner and gap looks like some letter, and a row of one letter most of all, for so do bricks and stitches.
+surely read is text, too, however faint, unless it is a single letter; one that stands alone has to be read more surely,
+a single letter much more so, for every corner and gap looks like some letter, and a row of one letter most of all, for
+so do bricks and stitches.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ __all__ = ["believable"]
 # Set on drawn signs and scattered words, and on wallpapers without text.
 _ALONE, _ALONE_LETTER = 0.6, 0.85  # what a word alone, and a single character alone, must be read with,
 _ALONE_ROW, _ROW = 0.9, 4  # and one character again and again, so often at least
+_LETTER = 0.5  # a single character in company
 _COMPANY = 0.7  # a word read so surely is company
 _NEAR = 2.0  # within so many heights of the larger one
 _ALIKE = 2.5  # and of a height that differs by no more than this factor
@@ -44,7 +46,10 @@ def believable(words: Sequence[TextWord], *, small: bool = False) -> list[TextWo
     near = (np.maximum(gap_x, gap_y) <= _NEAR * large) & (large <= _ALIKE * low)
     near &= np.array(doubtful)[:, None] != np.array(sure, int)[None]
     company = np.any(near, axis=1).tolist()
-    alone = {k for k, has in zip(doubtful, company, strict=True) if not has}
+    alone = {
+        k for k, has in zip(doubtful, company, strict=True)
+        if not has or (len(words[k].text) == 1 and words[k].confidence < _LETTER)
+    }  # fmt: skip
     return [w for k, w in enumerate(words) if k not in alone]
 
 

@@ -299,6 +299,14 @@ def test_pdf_without_pypdf_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
         PdfDocument()
 
 
+@pytest.mark.parametrize("letter", ["m", "T", "1", "강"])
+@pytest.mark.parametrize("wide", [10, 24, 60])
+def test_a_single_letter_at_the_end_of_a_line_is_text_too(letter: str, wide: float) -> None:
+    made = reading([[word("300", quad(20, 20, 60, 30)), word(letter, quad(100, 20, wide, 30))]])
+    chrome = pypdfium2.PdfDocument(pdf_of((Page("x", made), picture())))[0].get_textpage().get_text_range()
+    assert chrome.split() == ["300", letter]
+
+
 def test_the_sample_reads_the_same_in_every_format() -> None:
     """End to end with the models of the wheel."""
     from edge_ocr import OCR, load_image

@@ -44,6 +44,12 @@ def test_company_makes_believable(other, stays):
     assert believable([doubtful, other]) == ([doubtful, other] if stays else [other])
 
 
+def test_company_does_not_make_a_faint_letter_believable():
+    sure = word("아메리카노", 0.9, 60, 2)
+    assert believable([word("T", 0.45, 35), sure]) == [sure]
+    assert len(believable([word("T", 0.55, 35), sure])) == 2
+
+
 def test_two_doubtful_ones_are_no_company():
     assert believable([word("Tr", 0.45), word("Nd", 0.45, 40)]) == []
 

@@ -29,6 +29,7 @@ _LONGEST = 14_400.0  # points: what PDF readers take as a side
 _DESCENT = 0.2  # of the height of a word, below its baseline
 _JPEG_SIDE = 65_500  # what OpenCV writes
 _EMPTY = 1e-3
+_LAST_GAP = 20.0  # thousandths of the size of a word
 
 
 class PdfDocument:
@@ -96,8 +97,9 @@ class PdfDocument:
             squeeze = place.length / (sum(map(_width, text)) / 1000 * place.size)
             # A space that ends where the next word begins: a copied line has the spaces that were read, however tight
             # it is set. It is in the word's own string, as PDFium drops a single letter that stands alone; for that
-            # reason the last word has one too, which takes no room.
-            gap = max(place.gap(after), 0.0) / (squeeze * place.size) * 1000 if after is not None else 0.0
+            # reason the last word has one too, which takes hardly any room (with none at all, it would stand where a
+            # letter of its own width does, and that is a single letter to PDFium, too).
+            gap = max(place.gap(after), 0.0) / (squeeze * place.size) * 1000 if after is not None else _LAST_GAP
             shown = f"[{self._hex(text)} {_width(' ') - gap:.1f} {self._hex(' ')}]"
             rows.append(f"/F {place.size:.4f} Tf {place.matrix} Tm {100 * squeeze:.4f} Tz {shown} TJ")
         return rows
