@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge_ocr import geometry as g
 from edge_ocr.crop import crop_quad
-from edge_ocr.detect import components
+from edge_ocr.east import components
 from edge_ocr.types import Quad, TextWord
 
 __all__ = ["Facade", "better", "facades"]
