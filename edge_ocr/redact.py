@@ -21,44 +21,12 @@ from numpy.typing import NDArray
 
 from edge_ocr import geometry as g
 from edge_ocr.errors import InputError
+from edge_ocr.sensitive import DEFAULT, Policy, Span, find, has_licence, marked, mask_text
 from edge_ocr.types import Quad, Reading, TextWord
 
 __all__ = ["Mask", "Policy", "mask_document", "mask_reading", "mask_text", "plan", "redact", "save"]
 
 Image = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What is masked. ``resident``: of resident registration numbers, and of aliens', the last so many of 13 digits;
-    ``licence``: the six digits in the middle of driver licence numbers; ``serial``: their serial; ``passport``: the
-    last so many characters of passport numbers, in machine-readable zones too; ``personal``: the personal number
-    (optional data) of these zones; ``fingerprint``: its area on the back of a resident card; ``plates``: number plates.
-
-    ``mark`` stands in texts for each masked character, ``colour`` (RGB, 0..255) in pictures; masks reach ``margin``
-    line heights beyond the characters. Raises InputError for what cannot be.
-    """
-
-    resident: int = 6
-    licence: bool = True
-    serial: bool = True
-    passport: int = 4
-    personal: bool = True
-    fingerprint: bool = True
-    plates: bool = False
-    mark: str = "●"
-    colour: tuple[int, int, int] = (0, 0, 0)
-    margin: float = 0.15
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.resident <= 13 or not 0 <= self.passport <= 9:
-            raise InputError(f"policy: resident is 0..13 and passport 0..9, found {self.resident} and {self.passport}")
-        if len(self.mark) != 1 or self.mark.isalnum() or self.mark.isspace():
-            raise InputError(f"policy: mark is one character, no letter, digit or space, found {self.mark!r}")
-        if len(self.colour) != 3 or not all(isinstance(c, int) and 0 <= c <= 255 for c in self.colour):
-            raise InputError(f"policy: colour is three whole numbers in 0..255, found {self.colour!r}")
-        if not 0 <= self.margin <= 2:
-            raise InputError(f"policy: margin is a number in 0..2, found {self.margin!r}")
 
 
 @dataclass(frozen=True)
@@ -71,129 +39,6 @@ class Mask:
 
     def to_dict(self) -> dict[str, Any]:
         return {"what": self.what, "quad": [[round(x, 2), round(y, 2)] for x, y in self.quad]}
-
-
-_DEFAULT = Policy()
-
-
-# -- in text -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Span:
-    """Places ``start`` to ``end`` of a text; ``short``: of so many characters that belong there, none was read."""
-
-    what: str
-    start: int
-    end: int
-    short: int = 0
-
-
-# What recognizers take digits for.
-_DIGIT_LIKE = str.maketrans("OoQDIl|iZSsBbgq", "000011112558699")
-_DASHES = "-‐‑‒–—―−－ㅡ~"
-_D = "[0-9OoQDIl|iZSsBbgq]"
-_S = r"[^\S\n]?"  # a recognizer may part digits that stand apart
-_RESIDENT = (
-    # with the dash: any six digits, and five to eight more, should one be lost or doubled
-    re.compile(rf"(?<![0-9])({_D}(?:{_S}{_D}){{5}})\s{{0,2}}-\s{{0,2}}({_D}(?:{_S}{_D}){{4,7}})(?![0-9])"),
-    # without: thirteen digits that begin with a date, on one line or on two
-    re.compile(rf"(?<![0-9])({_D}{{6}})\s{{0,2}}({_D}{{7}})(?![0-9])"),
-)
-_LICENCE = re.compile(
-    r"(?<![0-9])(?:[가-힣]{2}|[0-9]{2})[\s-]{0,3}[0-9]{2}[\s-]{1,3}([0-9]{6})[\s-]{1,3}[0-9]{2}(?![0-9])"
-)
-_SERIAL = re.compile(r"(?<![0-9A-Za-z-])(?=[A-Z0-9]*[A-Z])(?=[A-Z0-9]*[0-9])[A-Z0-9]{5,6}(?![0-9A-Za-z-])")
-_PASSPORT = re.compile(r"(?<![0-9A-Za-z<])[MSRGDOT](?:[0-9]{8}|[0-9]{3}[A-Z][0-9]{4})(?![0-9A-Za-z<])")
-_ZONE = re.compile(r"[A-Z0-9<]{28,60}")
-_CORE = re.compile(rf"(?:{_D}|<){{6}}{_D}[MFX<](?:{_D}|<){{6}}{_D}")  # birth, sex and expiry of a zone's line
-_TD1 = re.compile(r"[ACI][A-Z<][A-Z<]{3}[A-Z0-9<]{10}([A-Z0-9<]{15})")
-_TD1_DATES = re.compile(rf"(?:{_D}|<){{6}}{_D}[MFX<](?:{_D}|<){{6}}{_D}[A-Z<]{{3}}([A-Z0-9<]{{11}})[0-9]")
-
-
-def _plain(text: str) -> str:
-    """The same text, place by place, with plain digits and dashes."""
-    out = []
-    for c in text:
-        digit = unicodedata.digit(c, None)
-        wide = unicodedata.normalize("NFKC", c)
-        out.append(str(digit) if digit is not None else "-" if c in _DASHES else wide if len(wide) == 1 else c)
-    return "".join(out)
-
-
-def _is_date(digits: str) -> bool:
-    return 1 <= int(digits[2:4]) <= 12 and 1 <= int(digits[4:6]) <= 31
-
-
-def _find(text: str, policy: Policy) -> list[_Span]:
-    """What of a text is to be masked; lines are parted by newlines, words by spaces."""
-    plain = _plain(text)
-    out: list[_Span] = []
-    if policy.resident:
-        for number, pattern in enumerate(_RESIDENT):
-            for found in pattern.finditer(plain):
-                places = [k for k in range(*found.span()) if not plain[k].isspace() and plain[k] != "-"]
-                digits = "".join(plain[k] for k in places).translate(_DIGIT_LIKE)
-                real = sum(plain[k].isdecimal() for k in places)
-                if real < len(places) - 3 or (number and not _is_date(digits)):
-                    continue
-                kept = 13 - policy.resident
-                if len(places) > kept:
-                    out.append(_Span("resident", places[kept], found.end(), max(13 - len(places), 0)))
-    licences = list(_LICENCE.finditer(plain))
-    if policy.licence:
-        out += [_Span("licence", *found.span(1)) for found in licences if plain[slice(*found.span())].count("-") >= 2]
-    if policy.serial and any("-" in found.group() for found in licences):
-        out += [_Span("serial", *found.span()) for found in _SERIAL.finditer(plain)]
-    if policy.passport:
-        out += [_Span("passport", found.end() - policy.passport, found.end()) for found in _PASSPORT.finditer(plain)]
-    out += _zone_spans(plain, policy)
-    return out
-
-
-def _zone_spans(plain: str, policy: Policy) -> Iterator[_Span]:
-    """What of the lines of a machine-readable zone is to be masked."""
-    start = 0
-    for line in plain.split("\n"):
-        places = [start + k for k, c in enumerate(line) if not c.isspace()]
-        solid = "".join(plain[k] for k in places).upper()
-        start += len(line) + 1
-        for zone in _ZONE.finditer(solid):
-            text = zone.group()
-            for what, a, b in _zone_fields(text, policy):
-                if text[a:b].strip("<"):
-                    yield _Span(what, places[zone.start() + a], places[zone.start() + b - 1] + 1)
-
-
-def _zone_fields(text: str, policy: Policy) -> Iterator[tuple[str, int, int]]:
-    for pattern in (_TD1, _TD1_DATES):
-        found = pattern.fullmatch(text)
-        if found is not None:
-            if policy.personal:
-                yield ("personal", *found.span(1))
-            return
-    core = _CORE.search(text, 8)
-    if core is None or text.startswith(("P<", "V<")):
-        return
-    if policy.passport and len(text) >= 40:
-        yield "passport", max(core.start() - 4 - policy.passport, 0), core.start() - 4
-    # the check digits at its end say something of what stands before them
-    if policy.personal and text[core.end() : -2].strip("<"):
-        yield "personal", core.end(), len(text)
-
-
-def mask_text(text: str, policy: Policy = _DEFAULT) -> str:
-    """The text with a mark for each character that the policy hides; lines may be parted by newlines."""
-    return _marked(text, _find(text, policy), policy)
-
-
-def _marked(text: str, spans: Iterable[_Span], policy: Policy) -> str:
-    out = list(text)
-    for span in spans:
-        for k in range(span.start, span.end):
-            if out[k].isalnum() or out[k] in "<|":
-                out[k] = policy.mark
-    return "".join(out)
 
 
 # -- in readings ---------------------------------------------------------------------------------------------------
@@ -224,10 +69,10 @@ def _stream(reading: Reading) -> _Stream:
     return _Stream("".join(text), tuple(places))
 
 
-def _hidden(reading: Reading, policy: Policy) -> Iterator[tuple[_Span, dict[int, list[int]]]]:
+def _hidden(reading: Reading, policy: Policy) -> Iterator[tuple[Span, dict[int, list[int]]]]:
     """Each span of a reading, with the places that it hides in each word."""
     stream = _stream(reading)
-    for span in _find(stream.text, policy):
+    for span in find(stream.text, policy):
         words: dict[int, list[int]] = {}
         for place in stream.places[span.start : span.end]:
             if place is not None:
@@ -235,7 +80,7 @@ def _hidden(reading: Reading, policy: Policy) -> Iterator[tuple[_Span, dict[int,
         yield span, words
 
 
-def mask_reading(reading: Reading, policy: Policy = _DEFAULT) -> Reading:
+def mask_reading(reading: Reading, policy: Policy = DEFAULT) -> Reading:
     """The reading with marks in its words, characters and lines; a number may be split over words and lines."""
     hidden: dict[int, set[int]] = {}
     for _, words in _hidden(reading, policy):
@@ -258,7 +103,7 @@ def mask_reading(reading: Reading, policy: Policy = _DEFAULT) -> Reading:
 def _mask_word(word: TextWord, places: set[int], policy: Policy) -> TextWord:
     if not places:
         return word
-    text = _marked(word.text, [_Span("", k, k + 1) for k in places], policy)
+    text = marked(word.text, [Span("", k, k + 1) for k in places], policy)
     characters = word.characters
     if "".join(c.text for c in characters) == word.text:
         characters = tuple(replace(c, text=text[k]) for k, c in enumerate(characters))
@@ -286,32 +131,32 @@ def _as_dict(document: Any) -> dict[str, Any]:
     return dict(data)
 
 
-def _field_spans(kind: str, layout: str, name: str, text: str, policy: Policy) -> list[_Span]:
+def _field_spans(kind: str, layout: str, name: str, text: str, policy: Policy) -> list[Span]:
     """What of a field is masked: by its name, else by what it looks like."""
     whole = len(text)
     kept = [k for k, c in enumerate(text) if c.isalnum()]
     if name in _RESIDENT_FIELDS and policy.resident:
         # whatever it looks like: from the first masked digit on, all of it
         first = 13 - policy.resident
-        spans = [_Span("resident", kept[first], whole, max(13 - len(kept), 0))] if len(kept) > first else []
-    elif name in _LICENCE_FIELDS and policy.licence and not _LICENCE.search(_plain(text)):
+        spans = [Span("resident", kept[first], whole, max(13 - len(kept), 0))] if len(kept) > first else []
+    elif name in _LICENCE_FIELDS and policy.licence and not has_licence(text):
         digits = [k for k in kept if text[k].isdecimal()]
-        spans = [_Span("licence", digits[2], digits[-2])] if len(digits) > 4 else [_Span("licence", 0, whole)]
+        spans = [Span("licence", digits[2], digits[-2])] if len(digits) > 4 else [Span("licence", 0, whole)]
     elif name in _SERIAL_FIELDS:
-        spans = [_Span("serial", 0, whole)] if policy.serial else []
+        spans = [Span("serial", 0, whole)] if policy.serial else []
     elif name in _PASSPORT_FIELDS and kind in _PASSPORTS and layout in ("", "TD3", "MRVA"):
         first = max(len(kept) - policy.passport, 0)
-        spans = [_Span("passport", kept[first], whole)] if len(kept) > first else []
+        spans = [Span("passport", kept[first], whole)] if len(kept) > first else []
     elif name in _PERSONAL_FIELDS:
-        spans = [_Span("personal", 0, whole)] if policy.personal else []
+        spans = [Span("personal", 0, whole)] if policy.personal else []
     elif name == "fingerprint":
         spans = []
     else:
-        spans = _find(text, policy)
+        spans = find(text, policy)
     return [s for s in spans if s.end > s.start]
 
 
-def mask_document(document: Any, policy: Policy = _DEFAULT) -> dict[str, Any]:
+def mask_document(document: Any, policy: Policy = DEFAULT) -> dict[str, Any]:
     """What a scanner found (an object with ``to_dict``, or that dictionary) as a dictionary with its text masked."""
     data = _as_dict(document)
     kind, layout = str(data.get("kind", "")), str(data.get("layout", ""))
@@ -323,7 +168,7 @@ def mask_document(document: Any, policy: Policy = _DEFAULT) -> dict[str, Any]:
         for key in ("raw", "value", "plain"):
             if isinstance(field.get(key), str):
                 text = field[key]
-                field[key] = _marked(text, _field_spans(kind, layout, name, text, policy), policy)
+                field[key] = marked(text, _field_spans(kind, layout, name, text, policy), policy)
         field.pop("characters", None)
         fields[name] = field
     out = {key: _mask_strings(value, policy) for key, value in data.items() if key != "fields"}
@@ -349,7 +194,7 @@ def _mask_strings(value: Any, policy: Policy) -> Any:
 # -- where they are ------------------------------------------------------------------------------------------------
 
 
-def plan(found: Any, policy: Policy = _DEFAULT) -> tuple[Mask, ...]:
+def plan(found: Any, policy: Policy = DEFAULT) -> tuple[Mask, ...]:
     """The masks for what was found in a picture: a ``Reading``, a scanner's document or plate, its ``to_dict``, or
     several of these. Fields without a place (``quad`` or ``quads``) give none: plan with the reading beside them."""
     if isinstance(found, Reading):
@@ -402,7 +247,7 @@ def _points(quad: Any) -> NDArray[np.float64]:
     return points
 
 
-def _pieces(quads: Sequence[Any], text: str, span: _Span, policy: Policy) -> Iterator[Quad]:
+def _pieces(quads: Sequence[Any], text: str, span: Span, policy: Policy) -> Iterator[Quad]:
     """The parts of a field's quads, its words or lines one after the other, that a span of its text takes up."""
     points = [_points(q) for q in quads]
     if len(points) == 1:
@@ -465,7 +310,7 @@ def _grown(q: NDArray[np.float64], margin: float) -> Quad:
 _SHIFT = 4  # binary digits behind the point that OpenCV's drawing takes
 
 
-def redact(image: Image, masks: Iterable[Mask], policy: Policy = _DEFAULT) -> Image:
+def redact(image: Image, masks: Iterable[Mask], policy: Policy = DEFAULT) -> Image:
     """A new picture uint8 ``[H, W, 3]`` RGB in which every pixel that a mask touches has the policy's colour: no pixel
     under a mask has any influence on it. Masks may reach beyond the picture."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:

@@ -156,6 +156,12 @@ def test_documents() -> None:
     assert mask_document(zone)["fields"]["optional"]["raw"] == "●" * 14
     assert [m.what for m in plan([passport, zone])] == ["passport", "personal"]
 
+    for raw, want in (
+        ("11-12-123456-78", "11-12-●●●●●●-78"), ("11-12-12345-78", "11-12-●●●●●-78"), ("12-34", "●●-●●"), ("", ""),
+    ):  # by the scanner's name of the field, a digit lost or most of them
+        driver = {"kind": "driver", "fields": {"licence_number": field(raw)}}
+        assert mask_document(driver)["fields"]["licence_number"]["raw"] == want
+
     garbled = {"kind": "resident", "fields": {"rrn": field("900101.?234567X")}}
     assert "234567" not in mask_document(garbled)["fields"]["rrn"]["raw"] and plan(garbled) == ()
     back = {"kind": "resident_back", "fields": {}, "quad": quad(0, 0, 100, 60)}
