@@ -157,7 +157,7 @@ def test_documents() -> None:
     assert [m.what for m in plan([passport, zone])] == ["passport", "personal"]
 
     for raw, want in (
-        ("11-12-123456-78", "11-12-●●●●●●-78"), ("11-12-12345-78", "11-12-●●●●●-78"), ("12-34", "●●-●●"), ("", ""),
+        ("11-12-123456-78", "11-12-●●●●●●-78"), ("11-12-12345-78", "11-●●-●●●●●-78"), ("12-34", "●●-●●"), ("", ""),
     ):  # by the scanner's name of the field, a digit lost or most of them
         driver = {"kind": "driver", "fields": {"licence_number": field(raw)}}
         assert mask_document(driver)["fields"]["licence_number"]["raw"] == want
