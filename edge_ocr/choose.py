@@ -19,6 +19,8 @@ _SURE, _FEW = 0.8, 5  # a picture's language is told from so many words, read as
 # where the reader of Hangul found none. Set on drawn lines in reserved typefaces. (To prefer the longer reading of two
 # where the shorter one lacks letters of it gains nothing there.)
 _FOREIGN_LEAD, _AGAINST_HANGUL, _LATIN_LEAD = 0.2, 0.1, 0.1
+# What it cannot write at all, such as ₩ and ℃, it reads as something else: then it has to be surer by so much.
+_CANNOT = 0.2
 
 
 def choose(
@@ -37,11 +39,14 @@ def choose(
     for k, recognizer in enumerate(recognizers):
         if k == lead or not open_:
             continue
+        writable = frozenset(recognizer.manifest.charset) | {" "}
         for i, word in zip(open_, recognizer.recognize([crops[k][i] for i in open_]), strict=True):
             less = 0.0
             if korean and words[i] is first[i]:
                 latin = not _has_hangul(first[i].text)
                 less = (_FOREIGN_LEAD if latin else _AGAINST_HANGUL) if foreign else _LATIN_LEAD
+                if latin and not writable.issuperset(first[i].text):
+                    less = -_CANNOT
             better = word.confidence > words[i].confidence - less
             equal = word.confidence == words[i].confidence and k < lead
             if word.text and (better or equal or not words[i].text):
@@ -50,8 +55,9 @@ def choose(
 
 
 def _is_foreign(words: Sequence[TextWord]) -> bool:
-    """Whether a picture's words are hardly ever Hangul where the reader of Hangul is sure of them."""
-    sure = [_has_hangul(w.text) for w in words if w.text and w.confidence >= _SURE]
+    """Whether a picture's words are hardly ever Hangul where the reader of Hangul is sure of them. Words without any
+    letter are of no language."""
+    sure = [_has_hangul(w.text) for w in words if w.confidence >= _SURE and any(map(str.isalpha, w.text))]
     return len(sure) >= _FEW and sum(sure) < 0.1 * len(sure)
 
 

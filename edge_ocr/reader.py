@@ -32,6 +32,7 @@ from edge_ocr.pattern import Pattern
 from edge_ocr.preprocess import resize
 from edge_ocr.recognize import Recognizer
 from edge_ocr.stacks import join_stacks
+from edge_ocr.torn import healed, pieces, whole_quad
 from edge_ocr.types import Crop, Quad, Reading, Region, TextWord
 from edge_ocr.whole import looks
 from edge_ocr.words import word_list
@@ -143,6 +144,7 @@ class OCR:
                 picture = pose.set_upright(picture)
                 words = self._read_picture(picture, None, clock)
         words = self._read_facades(picture, words, clock)
+        words = self._read_torn(picture, words, clock)
         words = join_stacks([w for w in words if w.text and w.confidence >= self.min_confidence])
         if self._doubting:
             words = believable(words, small=height <= _SMALL)
@@ -232,6 +234,12 @@ class OCR:
             words = better(words, facade, seen) or words
         return words
 
+    def _read_torn(self, picture: Image, words: list[TextWord], clock: _Clock) -> list[TextWord]:
+        """The words, numbers and addresses that were found in pieces read whole."""
+        groups = pieces(words)
+        wholes = self._read_quads(picture, [whole_quad(words, group) for group in groups], 0, clock) if groups else []
+        return healed(words, groups, wholes)
+
     def _set_upright(self, picture: Image, words: list[TextWord], clock: _Clock) -> Pose:
         """How a picture is set upright, told from its ``words`` as they were read. Where it stands upright, lines that
         do not are read anew in ``words``."""
@@ -239,6 +247,9 @@ class OCR:
         few = [k for k in largest(quads, 2 * _ASKED) if _is_level(quads[k])][:_ASKED]
         upright = [words[k] for k in few]
         level = sum(_is_level(q) for q in quads) > 0.5 * len(quads)  # else most were tall, and read sideways at once
+        square = [w for w in words if w.quad is not None and not is_tall(w.quad)]
+        if level and not few and len(square) > 0.5 * len(quads):
+            upright = square  # letters one below the other, say: no width of theirs tells, but they can be read
         if sureness(upright) >= SURE and level:
             return Pose()
         turned = self._read_quads(picture, [quads[k] for k in few], 2, clock) if few else []
@@ -255,7 +266,7 @@ class OCR:
                 for k in (0, 2) if here else ():
                     tried.append((Pose(90 * k, True), self._read_straight(picture, here, k, clock, True)))
                 pose, best = _best([found for found in tried if mirrors(found[1], best)], (pose, best))
-        if not pose and any(overturns([t], [u]) for t, u in zip(turned, upright, strict=True)):
+        if turned and not pose and any(overturns([t], [u]) for t, u in zip(turned, upright, strict=True)):
             self._read_upside_down(picture, words, clock)
         return pose
 

@@ -2,14 +2,15 @@
 down.
 
 The detector finds such letters one by one, or whole as one tall region; only the former is dealt with here. What keeps
-columns of a table from being taken for one: single letters, no digits; three at least, not all the same; close
-together, of one size, in one line; and nothing else beside them.
+columns of a table from being taken for one: single letters, three at least, not all the same, and no more digits than
+half as many; close together, of one size, in one line; and nothing else beside them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,8 @@ def join_stacks(words: Sequence[TextWord]) -> list[TextWord]:
     """The words, those that are stacked letters joined: one word with their text from the top down, their characters,
     the geometric mean of their confidences, and the upright rectangle around them for a quad. It takes the place of the
     topmost letter; the other words keep their order."""
-    single = [k for k, w in enumerate(words) if w.quad is not None and len(w.text) == 1 and w.text.isalpha()]
-    if len(single) < _LEAST:
+    single = [k for k, w in enumerate(words) if w.quad is not None and len(w.text) == 1 and w.text.isalnum()]
+    if sum(words[k].text.isalpha() for k in single) < _LEAST:
         return list(words)
     placed = [k for k, w in enumerate(words) if w.quad is not None and w.text]
     boxes = g.bounding_boxes(np.array([words[k].quad for k in placed], np.float64))
@@ -41,7 +42,10 @@ def join_stacks(words: Sequence[TextWord]) -> list[TextWord]:
     out: list[TextWord | None] = list(words)
     for chain in _chains(boxes[[where[k] for k in single]]):
         members = [single[n] for n in chain]
-        if len({words[k].text for k in members}) < 2 or _in_rows(boxes, [where[k] for k in members]):
+        letters = [words[k].text for k in members if words[k].text.isalpha()]
+        if len(letters) < max(_LEAST, 2 * (len(members) - len(letters))) or len(set(letters)) < 2:
+            continue
+        if _in_rows(boxes, [where[k] for k in members]):
             continue
         for k in members[1:]:
             out[k] = None
@@ -92,7 +96,19 @@ def _in_rows(boxes: g.Array, members: Sequence[int]) -> bool:
     return count > _ROWS * len(members)
 
 
-def _join(letters: Sequence[TextWord]) -> TextWord:
+def _told_apart(letters: Sequence[TextWord]) -> list[TextWord]:
+    """The letters, 0 and 1 among Latin ones as O and I: one by one, these cannot be told apart."""
+    if any(not w.text.isascii() or w.text in "23456789" for w in letters):
+        return list(letters)
+    out = []
+    for w in letters:
+        text = w.text.translate({48: "O", 49: "I"})
+        out.append(replace(w, text=text, characters=tuple(replace(c, text=text) for c in w.characters)))
+    return out
+
+
+def _join(stack: Sequence[TextWord]) -> TextWord:
+    letters = _told_apart(stack)
     points = np.array([w.quad for w in letters], np.float64).reshape(-1, 2)
     (x0, y0), (x1, y1) = points.min(0).tolist(), points.max(0).tolist()
     quad: Quad = ((x0, y0), (x1, y0), (x1, y1), (x0, y1))

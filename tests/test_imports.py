@@ -22,7 +22,7 @@ LEVELS = [
     {"image", "preprocess", "east", "engine_tflite", "models", "views", "arcs", "constrain"},
     {"again", "words"},
     {"detect", "devices", "crop", "engines", "recognize", "layout", "isolated", "lean", "orient", "stacks", "whole"},
-    {"facade", "choose", "sensitive"},
+    {"facade", "choose", "sensitive", "torn"},
     {"reader"},
     {"capture", "quality", "track", "vote", "extent", "scanners", "redact", "draw", "formats"},
     {"events"},

@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edge_ocr import OCR
+from edge_ocr.draw import _lettering  # letters without a font
 from edge_ocr.stacks import join_stacks
 from edge_ocr.types import TextCharacter, TextWord
 
@@ -33,6 +35,14 @@ def test_stacked_letters_are_a_word(text, how):
     assert joined.quad[0] == tuple(box.min(0)) and joined.quad[2] == tuple(box.max(0))
 
 
+@pytest.mark.parametrize(
+    ("read", "text"), [("24시편의점", "24시편의점"), ("0PEN", "OPEN"), ("PARK1NG", "PARKING"), ("R2SHOP", "R2SHOP")]
+)
+def test_digits_may_stand_among_stacked_letters(read, text):
+    (joined,) = join_stacks(stack(read))
+    assert joined.text == text == "".join(c.text for c in joined.characters)
+
+
 def test_other_words_stay_in_their_order():
     words = [word("앞", 300, 10), *stack("노래방"), word("longer", 300, 200, 90), word("7", 400, 300)]
     assert texts(join_stacks(words)) == ["앞", "노래방", "longer", "7"]
@@ -48,6 +58,8 @@ def test_two_stacks_side_by_side():
     [
         pytest.param(stack("노래"), id="two letters"),
         pytest.param(stack("123"), id="digits"),
+        pytest.param(stack("가나다1234"), id="more digits than half as many as letters"),
+        pytest.param(stack("24시"), id="a letter and digits"),
         pytest.param(stack("원원원"), id="one letter again and again"),
         pytest.param(stack("가나다", step=50), id="far apart"),
         pytest.param(stack("가나다", jitter=15), id="not in a line"),
@@ -66,3 +78,14 @@ def test_what_is_no_stack_stays_as_it_is(words):
 def test_a_word_without_a_quad_stays():
     words = [*stack("NSW"), TextWord("x", 0.5)]
     assert texts(join_stacks(words)) == ["NSW", "x"]
+
+
+@pytest.mark.parametrize("text", ["부동산", "노래방"])
+def test_a_sign_of_stacked_letters_is_not_turned(text):
+    sign = np.full((90 * len(text) + 40, 110, 3), (30, 60, 120), np.uint8)
+    for k, letter in enumerate(text):
+        ink = _lettering(letter, 72)
+        left = 55 - ink.shape[1] // 2
+        sign[30 + 90 * k : 102 + 90 * k, left : left + ink.shape[1]][ink > 128] = 255
+    reading = OCR(threads=1).read(sign)
+    assert (reading.rotation, reading.text) == (0, text)
