@@ -17,7 +17,9 @@ How it counts. A label costs the edit distance between it and what was read in i
 ``--exact``, without case and without what is no letter or digit; each space lost or added between two characters that
 were found costs one more. Every edit has one cause, and the causes add up to the total (benchmarks/misses.py).
 ``cer_free`` is given beside it: each label against its best place in all that was read (lower by most letters that
-were added). ``moved`` tells how many labels stand in another order than the folder's; that costs nothing here.
+were added). ``moved`` counts the labels that were read in another order than the folder's, and their characters, by
+height, contrast and blur as well; each is on the page, under that name, but is no part of the total: two who order a
+page differently may both be right.
 
 Words away from all labels are false positives, counted apart: where a set does not label all that can be read, they
 may be right.
@@ -34,7 +36,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -50,6 +52,7 @@ from edge_ocr.models import find_recognizer
 from edge_ocr.preprocess import crop_to_line
 from edge_ocr.types import Crop
 
+MOVED = "moved"  # of what was read whole, in another order
 HEIGHTS = (0, 10, 14, 20, 32, 64)  # pixels
 CONTRASTS = (0.0, 0.2, 0.4, 0.6, 0.8)  # 95th less 5th percentile of grey, of 255
 BLURS = (0, 300, 1000, 3000, 10000)  # variance of the Laplacian of the line, brought to 32 pixels
@@ -71,7 +74,7 @@ def main() -> int:
     options = parser.parse_args()
 
     options.out.mkdir(parents=True, exist_ok=True)
-    given = dict(v.split("=", 1) if "=" in v else ("", v) for v in options.predictions)
+    given = predictions_of(parser, options.predictions, [folder.name for folder in options.folders])
     readers: Readers | None = None
     reports: list[Report] = []
     for folder in options.folders:
@@ -91,7 +94,11 @@ def main() -> int:
         report = Report(folder.name, fold=not options.exact)
         for row in truth:
             prediction = predictions.get(pathlib.Path(row["image"]).name, {})
-            picture = load_image(folder / row["image"])
+            try:
+                picture = load_image(folder / row["image"])
+            except EdgeOcrError as error:
+                print(f"{error}; left out", file=sys.stderr)
+                continue
             examine(report, row, prediction, picture)
         reports.append(report)
         print(told(report), flush=True)
@@ -100,6 +107,21 @@ def main() -> int:
     (options.out / "errors.json").write_text(text, encoding="utf-8")
     (options.out / "errors.html").write_text(page(reports, options.most), encoding="utf-8")
     return 0 if reports else 1
+
+
+def predictions_of(parser: argparse.ArgumentParser, values: Sequence[str], folders: Sequence[str]) -> dict[str, str]:
+    """The file of each folder's predictions, by the folder's name; "" where there is but one folder and it has none."""
+    given: dict[str, str] = {}
+    for value in values:
+        name, _, path = value.rpartition("=")
+        if not name and len(folders) > 1:
+            parser.error(f"--predictions {value}: of several folders, say which: FOLDER={value}")
+        if name and name not in folders:
+            parser.error(f"--predictions {value}: no folder is called {name!r}; there are {', '.join(folders)}")
+        if not pathlib.Path(path).is_file():
+            parser.error(f"--predictions {value}: there is no file {path}")
+        given[name] = path
+    return given
 
 
 class Readers:
@@ -189,6 +211,7 @@ class Report:
     garbled: int = 0
     moved: int = 0
     moved_characters: int = 0
+    moved_by: dict[str, Counter[str]] = field(default_factory=dict)
     costs: Counter[str] = field(default_factory=Counter)
     details: Counter[str] = field(default_factory=Counter)
     hit: Counter[str] = field(default_factory=Counter)
@@ -220,6 +243,14 @@ class Report:
             box = self.bins.setdefault(kind, {}).setdefault(place, [0, 0])
             box[0] += misses.length
             box[1] += misses.errors
+
+    def move(self, entry: Entry, seen: tuple[float, float, float], length: int) -> None:
+        """Counts a label of so many characters that was read in another order."""
+        self.moved += 1
+        self.moved_characters += length
+        for kind, edges, value in zip(("height", "contrast", "blur"), (HEIGHTS, CONTRASTS, BLURS), seen, strict=True):
+            self.moved_by.setdefault(kind, Counter())[bin_name(edges, value)] += length
+        self.entries.append(replace(entry, costs={MOVED: length}))
 
     def trusted(
         self, words: Sequence[dict[str, Any]], faults: Sequence[Fault], false: set[int], known: set[int]
@@ -268,7 +299,11 @@ class Report:
             "spaces": self.spaces,
             "false_positive": {"words": self.false_words, "characters": self.false_characters},
             "garbled": self.garbled,
-            "moved": {"labels": self.moved, "characters": self.moved_characters},
+            "moved": {
+                "labels": self.moved,
+                "characters": self.moved_characters,
+                "by": {kind: dict(counts.most_common()) for kind, counts in self.moved_by.items()},
+            },
             "causes": causes,
             "details": dict(self.details.most_common()),
             "boxes": dict(self.boxes),
@@ -321,6 +356,7 @@ def examine(report: Report, row: dict[str, Any], prediction: dict[str, Any], pic
     faults: list[Fault] = []
     known: set[int] = set()
     order: list[tuple[int, int, int]] = []
+    read: list[tuple[Entry, tuple[float, float, float]]] = []
     for labels, some in groups:
         known.update(some)
         names = [texts[k] for k in labels]
@@ -337,18 +373,20 @@ def examine(report: Report, row: dict[str, Any], prediction: dict[str, Any], pic
         high, contrast, blur = seen = look(picture, quads[labels[0]])
         report.add(misses, seen, len(labels))
         faults += misses.faults
+        want = marked(" ".join(names), [f.at for f in misses.faults if f.at >= 0], report.fold)
+        got = marked_words(line, misses.faults)
+        sure = float(np.mean([words[k]["confidence"] for k in some])) if some else -1.0
+        costs = Counter({f.cause: 0 for f in misses.faults})
+        for f in misses.faults:
+            costs[f.cause] += f.cost
+        corners = np.concatenate([quads[labels], boxes[some]]).reshape(-1, 2)
+        crop = shown(picture, corners, quads[labels], boxes[some], high)
+        entry = Entry(row["image"], dict(costs), want, got, crop, high, contrast, blur, sure)
+        if misses.faults:
+            report.entries.append(entry)
         if misses.used:
             order.append((min(misses.used), misses.length, len(order)))
-        if misses.faults:
-            want = marked(" ".join(names), [f.at for f in misses.faults if f.at >= 0], report.fold)
-            got = marked_words(line, misses.faults)
-            corners = np.concatenate([quads[labels], boxes[some]]).reshape(-1, 2)
-            crop = shown(picture, corners, quads[labels], boxes[some], high)
-            sure = float(np.mean([words[k]["confidence"] for k in some])) if some else -1.0
-            costs = Counter({f.cause: 0 for f in misses.faults})
-            for f in misses.faults:
-                costs[f.cause] += f.cost
-            report.entries.append(Entry(row["image"], dict(costs), want, got, crop, high, contrast, blur, sure))
+            read.append((entry, seen))
     # In fields of a card the other texts are not labelled, so what is read there is no mistake.
     false = set() if "fields" in row else false
     count_false(report, row["image"], words, boxes, false, picture)
@@ -356,8 +394,7 @@ def examine(report: Report, row: dict[str, Any], prediction: dict[str, Any], pic
     kept = longest_rising(order)
     for n, (_, length, _) in enumerate(order):
         if n not in kept:
-            report.moved += 1
-            report.moved_characters += length
+            report.move(*read[n], length)
 
 
 def others(word: dict[str, Any]) -> tuple[str, ...]:
@@ -696,7 +733,9 @@ def page(reports: Sequence[Report], most: int) -> str:
     """The HTML page of all reports."""
     data = []
     for report in reports:
-        for e in sorted(report.entries, key=lambda e: -e.cost)[:most]:
+        misses = [e for e in report.entries if MOVED not in e.costs]
+        moved_ = [e for e in report.entries if MOVED in e.costs]
+        for e in [x for some in (misses, moved_) for x in sorted(some, key=lambda e: -e.cost)[:most]]:
             numbers = {"h": e.high, "o": e.contrast, "b": e.blur, "p": e.confidence}
             data.append(
                 {"s": report.name, "i": pathlib.Path(e.image).name, "c": e.costs, "k": e.cost, "t": e.want, "r": e.got}
@@ -715,6 +754,9 @@ def page(reports: Sequence[Report], most: int) -> str:
     for cause in sorted((c for c in CAUSES if total[c]), key=lambda c: -total[c]):
         tip = html.escape(CAUSES[cause])
         parts.append(f'<button data-k="cause" data-v="{cause}" title="{tip}">{cause} {total[cause]}</button>')
+    if moved := sum(r.moved_characters for r in reports):
+        tip = "read whole, but in another order than the labels; no part of the errors"
+        parts.append(f'<button data-k="cause" data-v="{MOVED}" title="{tip}">{MOVED} {moved}</button>')
     parts.append("<br>")
     parts += [f'<button data-k="set" data-v="{html.escape(r.name)}">{html.escape(r.name)}</button>' for r in reports]
     parts.append(" sort: ")

@@ -295,6 +295,27 @@ def test_report_of_lines_adds_up():
     assert data[-1]["t"] == "hello w<b>o</b>rld"
 
 
+def test_what_is_read_in_another_order_is_shown_and_costs_nothing():
+    labels = {
+        "image": "a.jpg",
+        "polygons": [quad(0, 0, 110, 20), quad(0, 40, 110, 60), quad(0, 80, 110, 100)],
+        "texts": ["first", "second", "third"],
+    }
+    words = [("third", quad(0, 80, 110, 100)), ("first", quad(0, 0, 110, 20)), ("second", quad(0, 40, 110, 60))]
+    report = errors.Report("lines")
+    picture = np.full((200, 300, 3), 255, np.uint8)
+    errors.examine(report, labels, prediction(words, [[0], [1], [2]]), picture)
+    s = report.summary()
+    assert (s["total"], s["causes"]) == (0, {})
+    assert s["moved"] == {
+        "labels": 1, "characters": 5, "by": {"height": {"20–32": 5}, "contrast": {"0–0.2": 5}, "blur": {"0–300": 5}},
+    }  # fmt: skip
+    text = errors.page([report], 10)
+    (entry,) = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))
+    assert (entry["t"], entry["c"]) == ("third", {"moved": 5}) and entry["x"].startswith("data:image/jpeg")
+    assert 'data-v="moved"' in text
+
+
 def test_report_of_a_page_counts_as_accuracy_does():
     labels = {"image": "a.jpg", "polygons": None, "texts": ["hello wide world", "lower line"], "ignore": [False, False]}
     read = ["hxllo", "wide", "lower", "junk1"]
@@ -348,6 +369,31 @@ def test_errors_command(labelled, tmp_path, monkeypatch, capsys):
     assert errors.main() == 0
     assert json.loads((tmp_path / "again/errors.json").read_text(encoding="utf-8"))[labelled.name] == summary
     assert "wrong_character 1" in capsys.readouterr().out
+
+
+def test_a_picture_that_cannot_be_read_is_left_out(labelled, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "some"
+    (folder / "images").mkdir(parents=True)
+    (folder / "images/a.png").write_bytes((labelled / "images/a.png").read_bytes())
+    (folder / "images/b.png").write_bytes(b"no picture")
+    line = json.loads((labelled / "labels.jsonl").read_text(encoding="utf-8"))
+    lines = [line, {**line, "image": "images/b.png"}]
+    (folder / "labels.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines), encoding="utf-8")
+    models = tiny.make_models(tmp_path / "models")
+    monkeypatch.setattr("sys.argv", ["errors", str(folder), "--out", str(tmp_path / "o"), "--models-dir", str(models)])
+    assert errors.main() == 0
+    assert json.loads((tmp_path / "o/errors.json").read_text(encoding="utf-8"))["some"]["images"] == 1
+    assert "b.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"), [("missing.jsonl", "no file missing.jsonl"), ("other=x", "no folder is called 'other'")]
+)
+def test_predictions_that_cannot_be_are_refused(labelled, monkeypatch, capsys, value, problem):
+    monkeypatch.setattr("sys.argv", ["errors", str(labelled), "--predictions", value])
+    with pytest.raises(SystemExit):
+        errors.main()
+    assert problem in capsys.readouterr().err
 
 
 def test_routing_command(labelled, tmp_path, monkeypatch):
