@@ -29,6 +29,12 @@ EVERYDAY = (
     "Spoqa*", "gulim*", "dotum*", "batang*", "D2Coding*", "UnDotum*", "UnBatang*", "gothic-a1*", "NanumMyeongjo*",
     "nanum-myeongjo*", "gowun-dodum*", "NEXON*", "asta-sans*", "KoPubBatang*",
 )
+# Faces drawn by hand that are still meant to be read: on menus, notes and shop windows. Unevenly drawn letters are the
+# hardest of the print that people do read.
+BY_HAND = (
+    "gaegu*", "gamja-flower*", "hi-melody*", "single-day*", "NanumBarunpen*", "nanum-pen-script*", "UnPen.*", "cute-font*",
+    "himnaelaneun*", "stylish*", "yeon-sung*", "BMYEONSUNG*", "BMJUA*", "jua*", "Eunjin.*", "dongle*", "kirang*",
+)
 # Latin faces whose characters are equally wide, as tills, terminals and labels print them.
 MONO = (
     "*mono-latin*", "share-tech-mono*", "source-code-pro*", "courier-prime*", "vt323*", "dotgothic16*", "OCR[AB]*",
@@ -108,6 +114,12 @@ def _is_mono(name: str) -> bool:
     return any(fnmatch.fnmatch(name, p) for p in MONO) and not any(fnmatch.fnmatch(name, p) for p in NOT_MONO)
 
 
+def _weight(name: str) -> float:
+    if any(fnmatch.fnmatch(name, p) for p in EVERYDAY):
+        return 3.0
+    return 2.5 if any(fnmatch.fnmatch(name, p) for p in BY_HAND) else 1.0
+
+
 def _ready(path: Path) -> tuple[str, frozenset[int]]:
     out, points = unpacked(path)
     return str(out), points
@@ -119,8 +131,7 @@ def _chosen(root: Path, reserved: bool) -> list[tuple[Path, str, float]]:
     for sub in ("hangul", "hangul_full"):
         for path in fonts_of(root / sub):
             if any(fnmatch.fnmatch(path.name, p) for p in RESERVED) == reserved:
-                everyday = any(fnmatch.fnmatch(path.name, p) for p in EVERYDAY)
-                found.append((path, "hangul", 3.0 if everyday else 1.0))
+                found.append((path, "hangul", _weight(path.name)))
     latin = fonts_of(root / "latin")
     found += [(path, "latin", 1.0) for i, path in enumerate(latin) if (i % 10 == 9) == reserved]
     if not reserved and (root / "machine").is_dir():

@@ -128,7 +128,7 @@ class LineSynth:
         self.wild = 0.15 if lang == "ko" else 0.22
         self.till = 0.04 if lang == "ko" else 0.12  # share of lines in the narrow bitmaps of tills and label printers
         self.phrases = 0.2  # share of samples with several words
-        self.hand = 0.12 if lang == "ko" else 0.04  # share of lines with strokes that waver, as a hand draws them
+        self.hand = 0.18 if lang == "ko" else 0.04  # share of lines with strokes that waver, as a hand draws them
         self.cards = 0.08 if lang == "ko" else 0.0  # share of lines of identity papers, most over fine waves
         self._allowed = frozenset(charset)
         self._hangul = lang == "ko"

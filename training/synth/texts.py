@@ -148,7 +148,7 @@ class Texts:
             word = self._ko[int(rng.integers(2))].pick(rng)
             if rng.random() < 0.35:
                 word += _choice(rng, _JOSA)
-            if rng.random() < 0.36:  # a rare syllable within a real word, so that the eye is trusted before the habit
+            if rng.random() < 0.45:  # a rare syllable within a real word, so that the eye is trusted before the habit
                 at = int(rng.integers(len(word)))
                 word = word[:at] + self.syllable(rng) + word[at + int(rng.random() < 0.7) :]
             return word
