@@ -322,6 +322,7 @@ def _each(options: argparse.Namespace, work: Any) -> int:
     names = _drawing_names(pictures)
     if options.draw is not None:
         _make_folder(options.draw)
+        _spare(pictures, [Path(options.draw) / name for name in names])
     failures = 0
     with cli_formats.output(options, len(pictures)) as put, _progress(len(pictures)) as (advance, quiet):
         for picture, drawing in zip(pictures, names, strict=True):
@@ -375,6 +376,14 @@ def _drawing_names(pictures: Sequence[_Picture]) -> list[str]:
         counts[stem] = counts.get(stem, 0) + 1
         names.append(f"{stem}.png" if counts[stem] == 1 else f"{stem}.{counts[stem]}.png")
     return names
+
+
+def _spare(pictures: Sequence[_Picture], drawings: Sequence[Path]) -> None:
+    """Raises InputError where a drawing would take the place of a picture."""
+    given = {os.path.realpath(picture.name) for picture in pictures}
+    for drawing in drawings:
+        if os.path.realpath(drawing) in given:
+            raise InputError(f"{drawing}: this picture would be overwritten; name another folder than its own")
 
 
 def _make_folder(folder: str) -> None:

@@ -51,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plates", action="store_true", help="mask number plates too")
     parser.add_argument("--no-zones", action="store_true",
                         help="look for no machine-readable zones (faster, for pictures that have none)")
+    parser.add_argument("--no-cards", action="store_true",
+                        help="look for no identity cards (faster; what looks like their numbers is masked anyway)")
 
 
 def add_mask(parser: argparse.ArgumentParser) -> None:
@@ -104,12 +106,14 @@ def _swap(text: str, documents: list[dict[str, Any]], hidden: list[dict[str, Any
 def make_work(options: argparse.Namespace, ocr: OCR) -> Work:
     """What ``redact`` does with one picture."""
     from edge_ocr.redact import Policy, plan, redact
-    from edge_ocr.scanners import mrz, plate
+    from edge_ocr.scanners import idcard, mrz, plate
 
     policy = Policy(plates=options.plates)
     scanners: list[Any] = []
     if not options.no_zones:
         scanners.append(mrz.Scanner(threads=options.threads, models_dir=options.models))
+    if not options.no_cards:
+        scanners.append(idcard.Scanner(threads=options.threads, models_dir=options.models))
     if options.plates:
         scanners.append(plate.Scanner(threads=options.threads, models_dir=options.models))
 

@@ -182,6 +182,11 @@ class OCR:
         crop that shows nothing of the kind is read all the same, with little confidence. Raises ImageError, and
         InputError for a pattern that cannot be used.
         """
+        if pattern is not None and not isinstance(pattern, (str, Pattern)):
+            raise InputError(
+                "pattern: expected a regular expression, or a Pattern (of a list of words: Pattern.words([...])), "
+                f"found {type(pattern).__name__}"
+            )
         allowed = Pattern(pattern) if isinstance(pattern, str) else pattern
         if isinstance(crops, (str, bytes)) or not hasattr(crops, "__iter__"):
             raise InputError("recognize takes a list of crops; for one crop, give a list of one")

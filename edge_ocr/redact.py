@@ -69,10 +69,15 @@ def _stream(reading: Reading) -> _Stream:
     return _Stream("".join(text), tuple(places))
 
 
-def _hidden(reading: Reading, policy: Policy) -> Iterator[tuple[Span, dict[int, list[int]]]]:
+def _hidden(
+    reading: Reading, policy: Policy, told: Sequence[tuple[str, Span]] = ()
+) -> Iterator[tuple[Span, dict[int, list[int]]]]:
     """Each span of a reading, with the places that it hides in each word."""
     stream = _stream(reading)
-    for span in find(stream.text, policy):
+    found = find(stream.text, policy)
+    have = {(span.start, span.end) for span in found}
+    found += [span for span in dict.fromkeys(_again(stream.text, told)) if (span.start, span.end) not in have]
+    for span in found:
         words: dict[int, list[int]] = {}
         for place in stream.places[span.start : span.end]:
             if place is not None:
@@ -124,6 +129,7 @@ _PERSONAL_FIELDS = {"optional", "optional2", "personal_number"}
 _PASSPORTS = {"passport", "mrz"}
 # Where the fingerprint stands on the back of a resident card: left, top, right and bottom, in parts of the card.
 _FINGERPRINT = (0.60, 0.05, 0.99, 0.95)
+_SECRET = 5  # what a document told is looked for in other text, too, from so many characters on
 
 
 def _as_dict(document: Any) -> dict[str, Any]:
@@ -196,18 +202,61 @@ def _mask_strings(value: Any, policy: Policy) -> Any:
 
 def plan(found: Any, policy: Policy = DEFAULT) -> tuple[Mask, ...]:
     """The masks for what was found in a picture: a ``Reading``, a scanner's document or plate, its ``to_dict``, or
-    several of these. Fields without a place (``quad`` or ``quads``) give none: plan with the reading beside them."""
+    several of these. Fields without a place (``quad`` or ``quads``) give none: plan with the reading beside them. What
+    documents tell is masked in readings beside them wherever it stands again."""
+    parts = list(_parts(found))
+    told = [secret for part in parts if not isinstance(part, Reading) for secret in _secrets(part, policy)]
+    masks: list[Mask] = []
+    for part in parts:
+        masks += _of_reading(part, policy, told) if isinstance(part, Reading) else _of_document(part, policy)
+    return tuple(masks)
+
+
+def _parts(found: Any) -> Iterator[Reading | dict[str, Any]]:
+    """The readings and documents of what was found, one by one."""
     if isinstance(found, Reading):
-        return tuple(_of_reading(found, policy))
-    if isinstance(found, Mapping) or hasattr(found, "to_dict"):
-        return tuple(_of_document(_as_dict(found), policy))
-    if isinstance(found, Iterable) and not isinstance(found, (str, bytes)):
-        return tuple(mask for part in found for mask in plan(part, policy))
-    raise InputError(f"expected a Reading or a scanner's documents, found {type(found).__name__}")
+        yield found
+    elif isinstance(found, Mapping) or hasattr(found, "to_dict"):
+        yield _as_dict(found)
+    elif isinstance(found, Iterable) and not isinstance(found, (str, bytes)):
+        for part in found:
+            yield from _parts(part)
+    else:
+        raise InputError(f"expected a Reading or a scanner's documents, found {type(found).__name__}")
 
 
-def _of_reading(reading: Reading, policy: Policy) -> Iterator[Mask]:
-    for span, words in _hidden(reading, policy):
+def _secrets(data: dict[str, Any], policy: Policy) -> Iterator[tuple[str, Span]]:
+    """What a document's fields say that must not be shown, letters and digits alone, and which of them."""
+    kind, layout = str(data.get("kind", "")), str(data.get("layout", ""))
+    for name, field in data.get("fields", {}).items():
+        for text in {str(field.get(key) or "") for key in ("raw", "value")}:
+            solid, places = _solid(text)
+            if len(solid) < _SECRET:
+                continue
+            for span in _field_spans(kind, layout, name, text, policy):
+                inside = [n for n, k in enumerate(places) if span.start <= k < span.end]
+                if inside:
+                    yield solid, Span(span.what, inside[0], inside[-1] + 1)
+
+
+def _solid(text: str) -> tuple[str, list[int]]:
+    """The letters and digits of a text, and their places."""
+    places = [k for k, c in enumerate(text) if c.isalnum()]
+    return "".join(text[k] for k in places).upper(), places
+
+
+def _again(text: str, told: Sequence[tuple[str, Span]]) -> Iterator[Span]:
+    """Where a text says again what the fields of documents told."""
+    solid, places = _solid(text)
+    for secret, span in told:
+        at = solid.find(secret)
+        while at >= 0:
+            yield Span(span.what, places[at + span.start], places[at + span.end - 1] + 1)
+            at = solid.find(secret, at + 1)
+
+
+def _of_reading(reading: Reading, policy: Policy, told: Sequence[tuple[str, Span]] = ()) -> Iterator[Mask]:
+    for span, words in _hidden(reading, policy, told):
         last = next(reversed(words), -1)
         for k, places in words.items():
             word = reading.words[k]

@@ -66,17 +66,22 @@ _DIGIT_LIKE = str.maketrans("OoQDIl|iZSsBbgq", "000011112558699")
 _DASHES = "-‐‑‒–—―−－ㅡ~"
 _D = "[0-9OoQDIl|iZSsBbgq]"
 _S = r"[^\S\n]?"  # a recognizer may part digits that stand apart
+_MARK = r"[.:·•∙,]"
 _RESIDENT = (
-    # with the dash: any six digits, and five to eight more, should one be lost or doubled
+    # with the dash: six digits and seven, should one be lost before it, or some behind it lost or doubled
     re.compile(rf"(?<![0-9])({_D}(?:{_S}{_D}){{5}})\s{{0,2}}-\s{{0,2}}({_D}(?:{_S}{_D}){{4,7}})(?![0-9])"),
-    # without: thirteen digits that begin with a date, on one line or on two
-    re.compile(rf"(?<![0-9])({_D}{{6}})\s{{0,2}}({_D}{{7}})(?![0-9])"),
+    re.compile(rf"(?<![0-9])({_D}(?:{_S}{_D}){{4}})\s{{0,2}}-\s{{0,2}}({_D}(?:{_S}{_D}){{6}})(?![0-9])"),
+    # without, or with a dot for it: thirteen digits that begin with a date, on one line or on two
+    re.compile(rf"(?<![0-9])({_D}{{6}})\s{{0,2}}{_MARK}?\s{{0,2}}({_D}{{7}})(?![0-9])"),
 )
 _LICENCE = re.compile(
-    r"(?<![0-9])(?:[가-힣]{2}|[0-9]{2})[\s-]{0,3}[0-9]{2}[\s-]{1,3}([0-9]{6})[\s-]{1,3}[0-9]{2}(?![0-9])"
+    rf"(?<![0-9])(?:[가-힣]{{2}}|{_D}{{2}})[\s.·-]{{0,3}}{_D}{{2}}[\s.·-]{{1,3}}({_D}(?:{_S}{_D}){{4,6}})[\s.·-]{{1,3}}{_D}{{2}}(?![0-9])"
 )
 _SERIAL = re.compile(r"(?<![0-9A-Za-z-])(?=[A-Z0-9]*[A-Z])(?=[A-Z0-9]*[0-9])[A-Z0-9]{5,6}(?![0-9A-Za-z-])")
-_PASSPORT = re.compile(r"(?<![0-9A-Za-z<])[MSRGDOT](?:[0-9]{8}|[0-9]{3}[A-Z][0-9]{4})(?![0-9A-Za-z<])")
+_PASSPORT = re.compile(
+    rf"(?<![0-9A-Za-z<])[MSRGDOT](?:(?:{_S}[0-9]){{8}}|(?:{_S}[0-9]){{3}}{_S}[A-Z](?:{_S}[0-9]){{4}})(?![0-9A-Za-z<])"
+)
+_SPLIT = 2  # spaces that a detector may have put into one number
 _ZONE = re.compile(r"[A-Z0-9<]{28,60}")
 _CORE = re.compile(rf"(?:{_D}|<){{6}}{_D}[MFX<](?:{_D}|<){{6}}{_D}")  # birth, sex and expiry of a zone's line
 _TD1 = re.compile(r"[ACI][A-Z<][A-Z<]{3}[A-Z0-9<]{10}([A-Z0-9<]{15})")
@@ -102,30 +107,49 @@ def find(text: str, policy: Policy) -> list[Span]:
     plain = _plain(text)
     out: list[Span] = []
     if policy.resident:
-        for number, pattern in enumerate(_RESIDENT):
-            for found in pattern.finditer(plain):
-                places = [k for k in range(*found.span()) if not plain[k].isspace() and plain[k] != "-"]
-                digits = "".join(plain[k] for k in places).translate(_DIGIT_LIKE)
-                real = sum(plain[k].isdecimal() for k in places)
-                if real < len(places) - 3 or (number and not _is_date(digits)):
-                    continue
-                kept = 13 - policy.resident
-                if len(places) > kept:
-                    out.append(Span("resident", places[kept], found.end(), max(13 - len(places), 0)))
-    licences = list(_LICENCE.finditer(plain))
+        out += _resident_spans(plain, policy)
+    licences = [found for found in _LICENCE.finditer(plain) if _is_licence(found.group())]
     if policy.licence:
-        out += [Span("licence", *found.span(1)) for found in licences if plain[slice(*found.span())].count("-") >= 2]
-    if policy.serial and any("-" in found.group() for found in licences):
+        out += [Span("licence", *found.span(1)) for found in licences]
+    if policy.serial and licences:
         out += [Span("serial", *found.span()) for found in _SERIAL.finditer(plain)]
     if policy.passport:
-        out += [Span("passport", found.end() - policy.passport, found.end()) for found in _PASSPORT.finditer(plain)]
+        for found in _PASSPORT.finditer(plain):
+            places = [k for k in range(*found.span()) if not plain[k].isspace()]
+            if found.end() - found.start() - len(places) <= _SPLIT:
+                out.append(Span("passport", places[-policy.passport], found.end()))
     out += _zone_spans(plain, policy)
     return out
 
 
+def _resident_spans(plain: str, policy: Policy) -> Iterator[Span]:
+    """What of resident registration numbers is to be masked: counted from the dash, where a digit may be missing."""
+    for number, pattern in enumerate(_RESIDENT):
+        for found in pattern.finditer(plain):
+            birth, rest = ([k for k in range(*found.span(n)) if not plain[k].isspace()] for n in (1, 2))
+            digits = "".join(plain[k] for k in birth).translate(_DIGIT_LIKE)
+            places = birth + rest
+            real = sum(plain[k].isdecimal() for k in places)
+            if real < len(places) - 3 or (number == 2 and not _is_date(digits)):
+                continue
+            kept = max(len(birth) + 7 - policy.resident, 0)
+            if len(places) > kept:
+                yield Span("resident", places[kept], found.end(), max(7 - len(rest), 0))
+
+
+def _is_licence(text: str) -> bool:
+    """Whether what has the form of a licence number is one: its parts joined by dashes or dots, or digits alone, all of
+    them, with a space for each."""
+    digits = [c for c in text if c.isalnum()]
+    real = sum(c.isdecimal() or "가" <= c <= "힣" for c in digits)
+    if sum(c in "-.·" for c in text) >= 2:
+        return real >= len(digits) - 2
+    return real == len(digits) == 12
+
+
 def has_licence(text: str) -> bool:
     """Whether a driver licence number stands in it, written as such numbers are."""
-    return _LICENCE.search(_plain(text)) is not None
+    return any(_is_licence(found.group()) for found in _LICENCE.finditer(_plain(text)))
 
 
 def _zone_spans(plain: str, policy: Policy) -> Iterator[Span]:

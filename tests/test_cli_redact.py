@@ -43,6 +43,10 @@ def test_redact_and_read_masked(tmp_path: pathlib.Path, capsys: pytest.CaptureFi
     assert main(["redact", card, "--out", str(out), "--no-zones", *use]) == 0
     assert capsys.readouterr().out == "1 × resident\n"
 
+    before = pathlib.Path(card).read_bytes()
+    assert main(["redact", card, "--out", str(tmp_path), "--no-zones", *use]) == 2
+    assert "would be overwritten" in capsys.readouterr().err and pathlib.Path(card).read_bytes() == before
+
 
 def test_scan_masked(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = ("P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10")

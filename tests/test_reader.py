@@ -438,3 +438,9 @@ def test_of_two_ways_to_lie_the_surer_one_is_taken(models):
         reading = ocr(models, "ko").read(image)
         assert [line.text for line in reading.lines] == ROWS
         assert reading.rotation == (-degrees % 360 if left == 10 else (180 - degrees) % 360)
+
+
+@pytest.mark.parametrize("pattern", [["서울", "부산"], 3])
+def test_patterns_that_cannot_be(models, pattern):
+    with pytest.raises(InputError, match=r"Pattern\.words"):
+        ocr(models).recognize([page((50, 100, 10))], pattern=pattern)

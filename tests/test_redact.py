@@ -52,6 +52,16 @@ def reading(*rows: list[tuple[str, Box]]) -> Reading:
         ("11-12-123456-78", "11-12-●●●●●●-78"),
         ("서울-12-123456-78", "서울-12-●●●●●●-78"),
         ("11-12-123456-78 A1B2C3", "11-12-●●●●●●-78 ●●●●●●"),
+        ("13-04-71 6625-18", "13-04-●● ●●●●-18"),  # in two boxes
+        ("11.22.123456.01", "11.22.●●●●●●.01"),
+        ("11 22 123456 01", "11 22 ●●●●●● 01"),
+        ("11-22-1234S6-01", "11-22-●●●●●●-01"),
+        ("11-22-12345-01", "11-22-●●●●●-01"),  # one was lost
+        ("900101.5123456", "900101.5●●●●●●"),
+        ("900101·5123456", "900101·5●●●●●●"),
+        ("87123-1234567", "87123-1●●●●●●"),  # one was lost before the dash
+        ("M332 X7875", "M332 X●●●●"),
+        ("M123 45678", "M123 4●●●●"),
         ("M12345678", "M1234●●●●"),
         ("M123A4567", "M123A●●●●"),
         (
@@ -71,6 +81,7 @@ def test_what_is_masked_in_text(text: str, want: str) -> None:
     [
         "", "010-1234-5678", "2026-11-22", "123-456-789012", "합계 12,345원", "9913011234567", "12가3456", "A12345678",
         "1234567890", "12345678901234", "XM123456789", "D231458907UTO7408122F1204159<<<<<<<6", "A1B2C3", "12345-678901",
+        "142-88-00355", "02-584-0011", "1234 5678 9012 3456", "M 1 2 3 4 5 6 7 8", "2024.01.05 12:30",
     ],
 )  # fmt: skip
 def test_what_is_not(text: str) -> None:
@@ -157,7 +168,7 @@ def test_documents() -> None:
     assert [m.what for m in plan([passport, zone])] == ["passport", "personal"]
 
     for raw, want in (
-        ("11-12-123456-78", "11-12-●●●●●●-78"), ("11-12-12345-78", "11-●●-●●●●●-78"), ("12-34", "●●-●●"), ("", ""),
+        ("11-12-123456-78", "11-12-●●●●●●-78"), ("11-12-12345-78", "11-12-●●●●●-78"), ("12-34", "●●-●●"), ("", ""),
     ):  # by the scanner's name of the field, a digit lost or most of them
         driver = {"kind": "driver", "fields": {"licence_number": field(raw)}}
         assert mask_document(driver)["fields"]["licence_number"]["raw"] == want
@@ -176,6 +187,18 @@ def test_documents() -> None:
             plan(wrong)
     with pytest.raises(InputError, match="four points"):
         plan({"kind": "x", "fields": {"rrn": {"raw": "900101-1234567", "quads": [[[0, 0]]]}}})
+
+
+def test_what_a_document_tells_is_masked_wherever_it_stands_again() -> None:
+    zone = {"kind": "mrz", "layout": "TD3", "fields": {"number": field("PA0940409"), "optional": field("A234567893")}}
+    found = reading([("DOCUMENT", (0, 0, 90, 20)), ("No.PA09", (100, 0, 170, 20)), ("40409", (180, 0, 230, 20))],
+                    [("A234567893", (0, 50, 100, 70)), ("A2345", (0, 90, 50, 110))])  # fmt: skip
+    assert plan(found) == ()
+    masks = plan([found, zone])
+    assert [(m.what, m.quad[0][1] < 40) for m in masks] == [("passport", True), ("personal", False)]
+    assert 178 < masks[0].quad[0][0] < 195 and masks[0].quad[1][0] >= 230  # "0409" of "40409"
+    assert masks[1].quad[0][0] <= 0 and masks[1].quad[1][0] >= 100
+    assert plan([found, zone], Policy(passport=0, personal=False)) == ()
 
 
 # -- pictures ------------------------------------------------------------------------------------------------------

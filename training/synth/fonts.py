@@ -32,8 +32,9 @@ EVERYDAY = (
 # Faces drawn by hand that are still meant to be read: on menus, notes and shop windows. Unevenly drawn letters are the
 # hardest of the print that people do read.
 BY_HAND = (
-    "gaegu*", "gamja-flower*", "hi-melody*", "single-day*", "NanumBarunpen*", "nanum-pen-script*", "UnPen.*", "cute-font*",
-    "himnaelaneun*", "stylish*", "yeon-sung*", "BMYEONSUNG*", "BMJUA*", "jua*", "Eunjin.*", "dongle*", "kirang*",
+    "gaegu*", "gamja-flower*", "hi-melody*", "single-day*", "NanumBarunpen*", "nanum-pen-script*", "UnPen.*",
+    "cute-font*", "himnaelaneun*", "stylish*", "yeon-sung*", "BMYEONSUNG*", "BMJUA*", "jua*", "Eunjin.*", "dongle*",
+    "kirang*",
 )
 # Latin faces whose characters are equally wide, as tills, terminals and labels print them.
 MONO = (
@@ -129,9 +130,8 @@ def _chosen(root: Path, reserved: bool) -> list[tuple[Path, str, float]]:
     """The font files of ``Faces.load``, each with its script and its weight."""
     found: list[tuple[Path, str, float]] = []
     for sub in ("hangul", "hangul_full"):
-        for path in fonts_of(root / sub):
-            if any(fnmatch.fnmatch(path.name, p) for p in RESERVED) == reserved:
-                found.append((path, "hangul", _weight(path.name)))
+        faces = [p for p in fonts_of(root / sub) if any(fnmatch.fnmatch(p.name, r) for r in RESERVED) == reserved]
+        found += [(path, "hangul", _weight(path.name)) for path in faces]
     latin = fonts_of(root / "latin")
     found += [(path, "latin", 1.0) for i, path in enumerate(latin) if (i % 10 == 9) == reserved]
     if not reserved and (root / "machine").is_dir():
