@@ -98,9 +98,11 @@ class View:
         picture = cv2.cvtColor(overlay(seen.image, labels, lines), cv2.COLOR_RGB2BGR)
         if self.record:
             if self.writer is None:
-                size = (picture.shape[1], picture.shape[0])
-                self.writer = cv2.VideoWriter(self.record, cv2.VideoWriter.fourcc(*"mp4v"), 15, size)
-            self.writer.write(picture)
+                self.size = (picture.shape[1], picture.shape[0])
+                self.writer = cv2.VideoWriter(self.record, cv2.VideoWriter.fourcc(*"mp4v"), 15, self.size)
+                if not self.writer.isOpened():
+                    raise EdgeOcrError(f"--record {self.record}: cannot be written; is it an .mp4 in a folder?")
+            self.writer.write(cv2.resize(picture, self.size))  # a file has one size, whatever frames come
         if not self.window:
             return True
         cv2.imshow(TITLE, picture)

@@ -65,3 +65,10 @@ def test_without_a_camera_it_says_what_to_do() -> None:
     assert "/dev/video0" in done.stderr
     assert "--source demo" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_recording_that_cannot_be_written_is_said(tmp_path: pathlib.Path) -> None:
+    models, record = str(tiny.make_models(tmp_path / "models")), str(tmp_path / "none" / "out.mp4")
+    done = run("--source", "demo", "--headless", "--max-frames", "3", "--models", models, "--record", record)
+    assert done.returncode != 0 and f"--record {record}: cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
