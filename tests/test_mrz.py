@@ -226,3 +226,16 @@ def test_errors(tmp_path: pathlib.Path) -> None:
         Scanner(models_dir=folder)
     with pytest.raises(InputError, match="min_confidence"):
         Scanner(models_dir=folder, min_confidence=-1)
+
+
+@pytest.mark.parametrize(
+    ("birth", "want"),
+    [
+        ("261122", "2026-11-22"), ("261123", "1926-11-23"), ("261231", "1926-12-31"), ("270101", "1927-01-01"),
+        ("2612<<", "1926-12"), ("26<<<<", "2026"), ("000229", "2000-02-29"), ("261301", ""),
+    ],
+)  # fmt: skip
+def test_nobody_is_born_in_the_future(birth: str, want: str) -> None:
+    found = parse((TD3[0], f"{TD3[1][:13]}{birth}{check_digit(birth)}{TD3[1][20:]}"), today=TODAY)
+    assert found is not None and found.values["birth"] == want
+    assert found.values["expiry"] == "2012-04-15"

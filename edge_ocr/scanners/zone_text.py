@@ -151,18 +151,23 @@ def _values(raw: dict[str, str], today: datetime.date) -> dict[str, str]:
     values["given_names"] = re.sub(r"<+", " ", given).strip()
     values["names"] = f"{values['surname']} {values['given_names']}".strip()
     values["sex"] = raw["sex"].replace("<", "X")
-    values["birth"] = _date(raw["birth"], today.year)
-    values["expiry"] = _date(raw["expiry"], today.year + 50)
+    values["birth"] = _date(raw["birth"], today)
+    values["expiry"] = _date(raw["expiry"], datetime.date(today.year + 50, 12, 31))
     return values
 
 
-def _date(text: str, latest: int) -> str:
-    """``YYMMDD`` as ``YYYY-MM-DD``, the latest such year up to ``latest``; what is unknown in it stays away; empty
-    for what is no date."""
+def _date(text: str, latest: datetime.date) -> str:
+    """``YYMMDD`` as ``YYYY-MM-DD``, the latest such day up to ``latest``; what is unknown in it stays away; empty for
+    what is no date."""
     digits = text.ljust(6, "<")
     if not digits[:2].isdecimal():
         return ""
-    year = latest - (latest - int(digits[:2])) % 100
+    year = latest.year - (latest.year - int(digits[:2])) % 100
+    said = _in_year(year, digits)
+    return said if said <= latest.isoformat()[: len(said)] else _in_year(year - 100, digits)
+
+
+def _in_year(year: int, digits: str) -> str:
     month, day = digits[2:4], digits[4:6]
     if not month.isdecimal():
         return f"{year:04d}"
