@@ -35,7 +35,7 @@ import pathlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -356,7 +356,7 @@ def examine(report: Report, row: dict[str, Any], prediction: dict[str, Any], pic
     faults: list[Fault] = []
     known: set[int] = set()
     order: list[tuple[int, int, int]] = []
-    read: list[tuple[Entry, tuple[float, float, float]]] = []
+    read: list[tuple[Callable[[], Entry], tuple[float, float, float]]] = []
     for labels, some in groups:
         known.update(some)
         names = [texts[k] for k in labels]
@@ -370,20 +370,25 @@ def examine(report: Report, row: dict[str, Any], prediction: dict[str, Any], pic
         line.sort(key=lambda w: w.x0 + w.x1)
         line = [w if n else Word(w.text, w.x0, w.x1, w.high, True, w.other, w.number) for n, w in enumerate(line)]
         misses = classify(names, line, spans=spans, boxes=extents, fold=report.fold, anywhere=anywhere)
-        high, contrast, blur = seen = look(picture, quads[labels[0]])
+        seen = look(picture, quads[labels[0]])
         report.add(misses, seen, len(labels))
         faults += misses.faults
-        want = marked(" ".join(names), [f.at for f in misses.faults if f.at >= 0], report.fold)
-        got = marked_words(line, misses.faults)
-        sure = float(np.mean([words[k]["confidence"] for k in some])) if some else -1.0
-        costs = Counter({f.cause: 0 for f in misses.faults})
-        for f in misses.faults:
-            costs[f.cause] += f.cost
-        corners = np.concatenate([quads[labels], boxes[some]]).reshape(-1, 2)
-        crop = shown(picture, corners, quads[labels], boxes[some], high)
-        entry = Entry(row["image"], dict(costs), want, got, crop, high, contrast, blur, sure)
+
+        def entry(
+            names: list[str] = names, labels: list[int] = labels, some: list[int] = some, line: list[Word] = line,
+            misses: Misses = misses, seen: tuple[float, float, float] = seen,
+        ) -> Entry:  # fmt: skip
+            want = marked(" ".join(names), [f.at for f in misses.faults if f.at >= 0], report.fold)
+            corners = np.concatenate([quads[labels], boxes[some]]).reshape(-1, 2)
+            crop = shown(picture, corners, quads[labels], boxes[some], seen[0])
+            sure = float(np.mean([words[k]["confidence"] for k in some])) if some else -1.0
+            costs = Counter({f.cause: 0 for f in misses.faults})
+            for f in misses.faults:
+                costs[f.cause] += f.cost
+            return Entry(row["image"], dict(costs), want, marked_words(line, misses.faults), crop, *seen, sure)
+
         if misses.faults:
-            report.entries.append(entry)
+            report.entries.append(entry())
         if misses.used:
             order.append((min(misses.used), misses.length, len(order)))
             read.append((entry, seen))
@@ -394,7 +399,8 @@ def examine(report: Report, row: dict[str, Any], prediction: dict[str, Any], pic
     kept = longest_rising(order)
     for n, (_, length, _) in enumerate(order):
         if n not in kept:
-            report.move(*read[n], length)
+            make, seen = read[n]
+            report.move(make(), seen, length)
 
 
 def others(word: dict[str, Any]) -> tuple[str, ...]:
