@@ -14,7 +14,7 @@ from PIL import ImageFont
 
 from tests.faces import make_face
 from training.synth.fonts import Face, Faces
-from training.synth.line import Ink, LineSynth, draw_text
+from training.synth.line import Ink, LineSynth, Recipe, draw_text
 from training.synth.texts import Texts
 
 CHARSETS = Path(__file__).resolve().parents[1] / "training" / "charsets"
@@ -25,6 +25,7 @@ class PlainFace:
     """Pillow's own face: all that a bare checkout has."""
 
     name: str = "default"
+    path: str = "default"
     script: str = "latin"
 
     def can_write(self, text: str) -> bool:
@@ -39,6 +40,7 @@ class PlainFace:
 class PlainFaces:
     hangul: tuple[PlainFace, ...] = ()
     latin = (PlainFace(),)
+    named = {"default": PlainFace()}  # noqa: RUF012
 
     def pick(self, rng: np.random.Generator, text: str, *, script: str | None = None) -> PlainFace | None:
         return PlainFace() if PlainFace().can_write(text) else None
@@ -163,6 +165,20 @@ def test_easy_samples_show_their_text(texts: Texts) -> None:
         (long if len(sample.text) > 8 else short).append(sample.image.shape[1])
     assert np.mean(np.array(contrasts) > 40) > 0.9
     assert np.median(long) > 1.5 * np.median(short)
+
+
+def test_what_was_drawn_can_be_drawn_again(texts: Texts) -> None:
+    rng, lines = np.random.default_rng(3), synth(texts)
+    for _ in range(20):
+        first = lines.sample(rng)
+        assert first.recipe is not None and first.recipe.lines == (first.text,)
+        second = lines.again(rng, first.recipe)
+        if second is None:  # too wide, now that it was stretched
+            assert first.image.shape[1] > 200
+            continue
+        assert second.text == first.text and second.recipe == first.recipe
+        assert second.image.shape != first.image.shape or (second.image != first.image).any()
+    assert lines.again(rng, Recipe(("word",), "a face that is not there")) is None
 
 
 def test_phrases_can_be_turned_off(texts: Texts) -> None:

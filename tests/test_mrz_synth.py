@@ -56,6 +56,15 @@ def test_documents_have_the_shape_and_the_digits_of_icao_9303(layout: str) -> No
             assert check_digit(second[0:10] + second[13:20] + second[21:35]) == second[35]
 
 
+def test_a_piece_can_be_drawn_again(synth: MrzSynth) -> None:
+    rng = np.random.default_rng(3)
+    first = synth.sample(rng)
+    assert first.recipe is not None and first.recipe.lines[0] == first.text
+    again = [x for x in (synth.again(rng, first.recipe) for _ in range(4)) if x is not None]
+    assert again and all(x.text == first.text for x in again)
+    assert any(x.image.shape != first.image.shape or (x.image != first.image).any() for x in again)
+
+
 def test_samples_are_pieces_of_lines(synth: MrzSynth) -> None:
     rng = np.random.default_rng(2)
     samples = [synth.sample(rng) for _ in range(150)]

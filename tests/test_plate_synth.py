@@ -71,6 +71,16 @@ def _type(folder: Path, size: tuple[int, int], cells: list[list[float]]) -> _Art
     return _Art(folder, {"plate_mm": size, "cells_mm_xywh": cells, "glyphs": ["template", *names]})
 
 
+@pytest.mark.parametrize("kind", ["white7", "green6"])
+def test_a_plate_can_be_photographed_again(synth: PlateSynth, kind: str) -> None:
+    rng = np.random.default_rng(5)
+    first = synth.sample(rng, kind)
+    assert first.recipe is not None and first.recipe.style == kind and "".join(first.recipe.lines) == first.text
+    again = [x for x in (synth.again(rng, first.recipe) for _ in range(4)) if x is not None]
+    assert again and all(x.text == first.text and x.recipe == first.recipe for x in again)
+    assert any(x.image.shape != first.image.shape or (x.image != first.image).any() for x in again)
+
+
 @pytest.mark.parametrize("kind", [k for k in KINDS if k not in SILENT])
 def test_the_text_is_one_that_plates_have(synth: PlateSynth, kind: str) -> None:
     rng = np.random.default_rng(3)

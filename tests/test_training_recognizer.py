@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from edge_ocr.ctc import decompose
 from edge_ocr.scanners.strings import distance
-from training.recognizer.loss import batch_log_probs, ctc_loss, encode_targets, steps_needed
+from training.recognizer.hard import Hard
+from training.recognizer.loss import (
+    batch_log_probs,
+    ctc_loss,
+    ctc_losses,
+    encode_targets,
+    entropy,
+    steps_needed,
+)
 from training.recognizer.model import LayerNormHC, Recognizer, RecognizerConfig
 from training.recognizer.train import initialise
+from training.synth.line import Recipe
 
 SMALL = {"widths": (8, 8, 16, 16, 16), "dim": 16, "heads": 2, "layers": 1, "feed_forward": 32, "lstm_hidden": 8}
 
@@ -66,6 +77,28 @@ def test_columns_beyond_a_sample_carry_no_gradient() -> None:
     (grad,) = torch.autograd.grad(loss, symbols)
     assert grad[1, 3:].abs().max() == 0
     assert grad[1, :3].abs().max() > 0
+
+
+def test_losses_are_less_the_logarithm_of_the_probability() -> None:
+    symbols = torch.log(torch.tensor([[[0.1, 0.6, 0.2, 0.05, 0.05], [0.3, 0.1, 0.5, 0.05, 0.05]]]))
+    # "ab" in two columns has one path; "a" has three: a-, -a, aa
+    assert ctc_losses({"symbols": symbols}, ["ab"], torch.tensor([2]), "ab1 ").item() == pytest.approx(-math.log(0.3))
+    want = -math.log(0.6 * 0.3 + 0.1 * 0.1 + 0.6 * 0.1)
+    assert ctc_losses({"symbols": symbols}, ["a"], torch.tensor([2]), "ab1 ").item() == pytest.approx(want, rel=1e-5)
+
+
+def test_entropy_is_that_of_every_symbol() -> None:
+    torch.manual_seed(2)
+    heads = {"symbols": 4, "initial": 19, "medial": 21, "final": 28}
+    outputs = {k: torch.randn(2, 3, n, requires_grad=True) for k, n in heads.items()}
+    got = entropy(outputs, torch.tensor([3, 2]))
+    every = ["a", "b", *(chr(c) for c in range(0xAC00, 0xD7A4))]
+    lp = batch_log_probs(outputs, every, "ab").double()  # [T, N, K]: blank, a, b and all syllables
+    columns = -(lp.exp() * lp).sum(-1)
+    want = torch.stack([columns[:, 0].sum(), columns[:2, 1].sum()])
+    torch.testing.assert_close(got.double(), want, rtol=1e-4, atol=1e-4)
+    got.sum().backward()
+    assert all(v.grad is not None and v.grad[1, 2].abs().max() == 0 for v in outputs.values())
 
 
 def test_targets_and_steps() -> None:
@@ -153,3 +186,46 @@ def test_weights_go_on_where_shapes_fit(tmp_path: Path) -> None:
 def test_edit_distance(a: str, b: str, far: int) -> None:
     assert distance(a, b) == far
     assert distance(b, a) == far
+
+
+# -- hard examples ----------------------------------------------------------------------------------------------
+def test_what_was_misread_is_drawn_again_and_not_for_ever() -> None:
+    again, rng = Hard(1.0), np.random.default_rng(0)
+    recipes = [Recipe(("ab",), "face"), Recipe(("cd",), "face"), Recipe(("ef",), "face"), None]
+    # misread; read with nine tenths of the probability; so dark that nobody can read it; not to be drawn again
+    assert again.tell(recipes, ["ab", "cd", "ef", "gh"], [1.0, 0.1, 50.0, 1.0]) == 1
+    tried = []
+    while True:
+        recipe = waited(again, rng)
+        if recipe is None:
+            break
+        tried.append(recipe.tries)
+        assert recipe.lines == ("ab",)
+        again.tell([recipe], ["ab"], [1.0])
+    assert tried == [1, 2, 3, 4]
+
+
+def test_hard_examples_leave_room_for_new_ones() -> None:
+    again, rng = Hard(0.25, room=4), np.random.default_rng(0)
+    recipe = Recipe(("ab",), "face")
+    assert again.tell([recipe] * 9, ["ab"] * 9, [1.0] * 9) == 4  # a full queue forgets, and blocks nobody
+    time.sleep(0.2)
+    taken = 0
+    for _ in range(400):
+        taken += again.take(rng) is not None
+        again.tell([recipe], ["ab"], [1.0])
+        time.sleep(0.0005)
+    assert 40 < taken < 130
+    none = Hard(0.0)
+    assert none.tell([recipe], ["ab"], [1.0]) == 0 and none.take(rng) is None
+    with pytest.raises(ValueError, match="share"):
+        Hard(1.5)
+
+
+def waited(again: Hard, rng: np.random.Generator) -> Recipe | None:
+    """A queue between processes hands over after a moment."""
+    for _ in range(20):
+        if (recipe := again.take(rng)) is not None:
+            return recipe
+        time.sleep(0.01)
+    return None

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
+from training.recognizer.hard import Hard
 from training.recognizer.loss import steps_needed
-from training.synth.line import LineSynth, Sample
+from training.synth.line import LineSynth, Recipe, Sample
 from training.synth.mrz import MrzSynth
 from training.synth.plate import PlateSynth
 
@@ -29,12 +30,13 @@ PADDING = 127
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """``images`` uint8 ``[N, 32, W]``, ``steps`` int64 ``[N]``: columns of the output that each fills, and the
-    ``texts``."""
+    """``images`` uint8 ``[N, 32, W]``, ``steps`` int64 ``[N]``: columns of the output that each fills, the ``texts``,
+    and what each was drawn from, where it can be drawn again."""
 
     images: torch.Tensor
     steps: torch.Tensor
     texts: list[str]
+    recipes: list[Recipe | None]
 
 
 def collate(samples: list[Sample], width: int) -> Batch:
@@ -43,7 +45,7 @@ def collate(samples: list[Sample], width: int) -> Batch:
     for row, sample in zip(images, samples, strict=True):
         row[:, : sample.image.shape[1]] = sample.image
     steps = torch.tensor([-(-s.image.shape[1] // 4) for s in samples])
-    return Batch(torch.from_numpy(images), steps, [s.text for s in samples])
+    return Batch(torch.from_numpy(images), steps, [s.text for s in samples], [s.recipe for s in samples])
 
 
 def bucket_of(width: int) -> int:
@@ -66,13 +68,23 @@ def load_synth(
 class LineBatches(IterableDataset[Batch]):
     """An endless, seeded stream of batches of about ``columns`` pixel columns each. ``progress`` (0..1, shared
     between processes) drives the curriculum: short words first, long lines and phrases from the middle of the run
-    on, and degradations that reach full strength at a quarter of it."""
+    on, and degradations that reach full strength at a quarter of it. ``again`` holds what is to be drawn once more."""
 
     def __init__(
-        self, *, ingredients: str, lang: str, charset: str, columns: int, max_width: int, seed: int, synth: str = "line"
+        self,
+        *,
+        ingredients: str,
+        lang: str,
+        charset: str,
+        columns: int,
+        max_width: int,
+        seed: int,
+        synth: str = "line",
+        again: Hard | None = None,
     ) -> None:
         self.ingredients, self.lang, self.charset, self.synth = ingredients, lang, charset, synth
         self.columns, self.max_width, self.seed = columns, max_width, seed
+        self.again = again or Hard(0.0)
         self.progress = multiprocessing.get_context("fork").Value("d", 0.0)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -89,8 +101,9 @@ class LineBatches(IterableDataset[Batch]):
             grown = float(np.clip((progress - 0.1) / 0.4, 0.0, 1.0))
             synth.max_width = int(min(176, self.max_width) * (1 - grown) + self.max_width * grown)
             synth.phrases = 0.04 + 0.16 * grown
-            sample = synth.sample(rng)
-            if steps_needed(sample.text) > -(-sample.image.shape[1] // 4):
+            recipe = self.again.take(rng)
+            sample = synth.sample(rng) if recipe is None else synth.again(rng, recipe)
+            if sample is None or steps_needed(sample.text) > -(-sample.image.shape[1] // 4):
                 continue
             bucket = bucket_of(sample.image.shape[1])
             group = waiting.setdefault(bucket, [])

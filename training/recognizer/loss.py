@@ -12,7 +12,15 @@ from torch import Tensor
 
 from edge_ocr.ctc import decompose
 
-__all__ = ["batch_log_probs", "ctc_loss", "encode_targets", "steps_needed"]
+__all__ = [
+    "batch_log_probs",
+    "ctc_loss",
+    "ctc_losses",
+    "encode_targets",
+    "entropy",
+    "per_character",
+    "steps_needed",
+]
 
 
 class _Ctc(torch.autograd.Function):
@@ -71,11 +79,41 @@ def batch_log_probs(outputs: dict[str, Tensor], symbols: list[str], charset: str
     return out.transpose(0, 1)
 
 
-def ctc_loss(outputs: dict[str, Tensor], texts: list[str], steps: Tensor, charset: str) -> Tensor:
-    """Mean over the batch of the CTC loss per character. ``steps`` int64 ``[N]``: columns that belong to each
-    sample."""
+def ctc_losses(outputs: dict[str, Tensor], texts: list[str], steps: Tensor, charset: str) -> Tensor:
+    """The CTC loss of each sample in nats, f32 ``[N]``: less the logarithm of its text's probability, 0 where the text
+    does not fit. ``steps`` int64 ``[N]``: columns that belong to each sample."""
     targets, lengths, symbols = encode_targets(texts, charset)
     lp = batch_log_probs(outputs, symbols, charset)
-    losses = _Ctc.apply(lp, targets.to(lp.device), steps.to(lp.device), lengths.to(lp.device))
-    # Half-way between per-sample and per-character weighting: long texts count more, but not in proportion.
-    return (losses / lengths.to(lp.device).clamp(min=1).float().sqrt()).mean() / 2
+    losses: Tensor = _Ctc.apply(lp, targets.to(lp.device), steps.to(lp.device), lengths.to(lp.device))
+    return losses
+
+
+def per_character(sums: Tensor, texts: list[str]) -> Tensor:
+    """The mean over the batch of sums ``[N]`` over a sample, half-way between per-sample and per-character weighting:
+    long texts count more, but not in proportion."""
+    lengths = torch.tensor([max(len(t), 1) for t in texts], dtype=torch.float32, device=sums.device)
+    return (sums / lengths.sqrt()).mean() / 2
+
+
+def ctc_loss(outputs: dict[str, Tensor], texts: list[str], steps: Tensor, charset: str) -> Tensor:
+    """``per_character`` of ``ctc_losses``."""
+    return per_character(ctc_losses(outputs, texts, steps, charset), texts)
+
+
+def entropy(outputs: dict[str, Tensor], steps: Tensor) -> Tensor:
+    """How undecided the network is, in nats: the entropy of blank and all symbols, summed over the columns of each
+    sample, f32 ``[N]``. A little of it, subtracted from the loss, keeps CTC from certainty that it has not earned
+    (confidence penalty, Pereyra et al. 2017; CTC with maximum entropy, Liu et al. 2018), as label smoothing does where
+    each column has a label.
+
+    A factorised head's entropy is that of the class, and of the three parts as often as the class is Hangul.
+    """
+    lp = F.log_softmax(outputs["symbols"].float(), -1)
+    total = -(lp.exp() * lp).sum(-1)
+    if "initial" in outputs:
+        hangul = lp[..., -1].exp()
+        for name in ("initial", "medial", "final"):
+            part = F.log_softmax(outputs[name].float(), -1)
+            total = total - hangul * (part.exp() * part).sum(-1)
+    t = torch.arange(lp.shape[1], device=lp.device)[None, :]
+    return (total * (t < steps.to(lp.device)[:, None])).sum(1)

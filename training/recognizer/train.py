@@ -24,7 +24,8 @@ from edge_ocr.ctc import LogProbs, greedy
 from edge_ocr.preprocess import crop_to_line
 from edge_ocr.scanners.strings import distance
 from training.recognizer.data import LineBatches, bucket_of, collate, held_out, labelled_crops
-from training.recognizer.loss import ctc_loss
+from training.recognizer.hard import Hard
+from training.recognizer.loss import ctc_losses, entropy, per_character
 from training.recognizer.model import Recognizer, RecognizerConfig
 from training.synth.fonts import prepare_faces
 from training.synth.line import Sample
@@ -133,6 +134,18 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--amp", action="store_true", help="bfloat16 autocast (pays on a GPU and on CPUs with AVX512-BF16)")
     p.add_argument("--scale-batch", type=float, default=1.0, help="multiplies the batch, for GPUs")
     p.add_argument("--learning-rate", type=float, help="instead of the config's")
+    p.add_argument(
+        "--hard",
+        type=float,
+        metavar="SHARE",
+        help="share of the samples, at most, that draw anew what was misread (instead of the config's; 0: none)",
+    )
+    p.add_argument(
+        "--entropy",
+        type=float,
+        metavar="WEIGHT",
+        help="weight of the regulariser against certainty that is not earned (instead of the config's; 0: none)",
+    )
     p.add_argument("--sequence", choices=("attention", "lstm"), help="instead of the config's")
     p.add_argument(
         "--labelled",
@@ -179,6 +192,8 @@ def main() -> None:
         step, samples_seen, used = state["step"], state["samples"], state["seconds"]
         tqdm.write(f"resumed at step {step}, {used / 60:.1f} minutes")
     charset = net.config.charset
+    again = Hard(config.get("hard", 0.0) if a.hard is None else a.hard)
+    doubt = config.get("entropy", 0.0) if a.entropy is None else a.entropy
     data = LineBatches(
         ingredients=a.ingredients,
         lang=config["lang"],
@@ -187,6 +202,7 @@ def main() -> None:
         max_width=config["max_width"],
         seed=a.seed * 1_000_003 + step,
         synth=config.get("synth", "line"),
+        again=again,
     )
     loader = DataLoader(data, batch_size=None, num_workers=a.workers, prefetch_factor=6 if a.workers else None)
     synthetic = held_out(
@@ -255,7 +271,11 @@ def main() -> None:
             group["lr"] = rate
         with torch.autocast(torch.device(a.device).type, torch.bfloat16, enabled=a.amp):
             outputs = net(batch.images.to(a.device, non_blocking=True))
-        loss = ctc_loss(outputs, batch.texts, batch.steps, charset)
+        losses = ctc_losses(outputs, batch.texts, batch.steps, charset)
+        again.tell(batch.recipes, batch.texts, losses.tolist())
+        if doubt:
+            losses = losses - doubt * entropy(outputs, batch.steps)
+        loss = per_character(losses, batch.texts)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
@@ -282,6 +302,7 @@ def main() -> None:
                 "step": step,
                 "samples": samples_seen,
                 "loss": round(running / count, 4),
+                "drawn_again": again.told,
                 **validate(),
             }
             log.write(json.dumps(row) + "\n")

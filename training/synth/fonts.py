@@ -71,6 +71,7 @@ class Faces:
 
     def __init__(self, faces: list[Face]) -> None:
         self.all = faces
+        self.named = {f.path: f for f in faces}
         self.hangul = [f for f in faces if f.script == "hangul"]
         self.latin = [f for f in faces if f.script == "latin"]
         self.mono = [f for f in self.latin if _is_mono(f.name)]

@@ -21,7 +21,7 @@ from training.synth import degrade
 from training.synth.fonts import Face, Faces
 from training.synth.texts import Texts
 
-__all__ = ["Ink", "LineSynth", "Sample", "draw_text"]
+__all__ = ["Ink", "LineSynth", "Recipe", "Sample", "draw_text"]
 
 Rng = np.random.Generator
 
@@ -36,12 +36,24 @@ class Ink:
     em: int
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """What a sample was drawn from, apart from chance: its text in ``lines``, the ``style`` (a typeface's path, a kind
+    of plate) and the ``manner`` of drawing; ``tries`` counts how often it was drawn again."""
+
+    lines: tuple[str, ...]
+    style: str
+    manner: str = ""
+    tries: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """``image`` uint8 ``[32, w]`` and what stands on it."""
+    """``image`` uint8 ``[32, w]`` and what stands on it; drawn from ``recipe``, where the same can be drawn anew."""
 
     image: NDArray[np.uint8]
     text: str
+    recipe: Recipe | None = None
 
 
 def _pixels(mask: Any) -> NDArray[np.uint8]:
@@ -181,9 +193,25 @@ class LineSynth:
             face = self.faces.pick(rng, text, script=script)
             if face is None or not self.writable(text):
                 continue
-            image = self._draw(rng, text, face, waves=card and rng.random() < 0.7, till=till)
+            waves = card and bool(rng.random() < 0.7)
+            image = self._draw(rng, text, face, waves=waves, till=till)
             if image is not None and image.shape[1] <= self.max_width:
-                return Sample(image, text)
+                manner = "till" if till else "waves" if waves else ""
+                return Sample(image, text, Recipe((text,), face.path, manner))
+
+    def again(self, rng: Rng, recipe: Recipe) -> Sample | None:
+        """The text of ``recipe`` in its typeface, with other wear, light and crop; None where a few tries give nothing
+        that fits."""
+        face = self.faces.named.get(recipe.style)
+        if face is None:
+            return None
+        for _ in range(4):
+            image = self._draw(
+                rng, recipe.lines[0], face, waves=recipe.manner == "waves", till=recipe.manner == "till"
+            )
+            if image is not None and image.shape[1] <= self.max_width:
+                return Sample(image, recipe.lines[0], recipe)
+        return None
 
     # -- drawing ------------------------------------------------------------------------------------------------
     def _draw(

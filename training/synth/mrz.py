@@ -18,7 +18,7 @@ from edge_ocr.scanners.mrz import ALPHABET, check_digit
 from training.synth import degrade
 from training.synth.fonts import Face, Faces
 from training.synth.legible import legible
-from training.synth.line import Sample
+from training.synth.line import Recipe, Sample
 
 __all__ = ["FORMATS", "MrzSynth", "document"]
 
@@ -161,7 +161,14 @@ class MrzSynth:
             others = [lines[k][start : start + n] if 0 <= k < len(lines) else "" for k in (row - 1, row + 1)]
             image = self.line(rng, text, others)
             if image is not None and image.shape[1] <= self.max_width:
-                return Sample(image, text)
+                return Sample(image, text, Recipe((text, *others), ""))
+
+    def again(self, rng: Rng, recipe: Recipe) -> Sample | None:
+        """The same piece between the same neighbours, drawn anew; None where it came out too wide or illegible."""
+        image = self.line(rng, recipe.lines[0], list(recipe.lines[1:]))
+        if image is None or image.shape[1] > self.max_width:
+            return None
+        return Sample(image, recipe.lines[0], recipe)
 
     # -- drawing ---------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ from training.synth import degrade
 from training.synth import plate_wear as wear
 from training.synth.fonts import Face, Faces
 from training.synth.legible import legible
-from training.synth.line import Sample, draw_text
+from training.synth.line import Recipe, Sample, draw_text
 from training.synth.plate_other import OtherText
 
 __all__ = ["KINDS", "ROW_WIDTH", "SILENT", "PlateSynth"]
@@ -236,7 +236,16 @@ class PlateSynth:
             canvas, boxes, ink = self.draw(rng, name, lines)
             image = self._photograph(rng, name, canvas, boxes, ink, lines)
             if image is not None:
-                return Sample(image, "".join(lines))
+                return Sample(image, "".join(lines), Recipe(lines, name))
+
+    def again(self, rng: Rng, recipe: Recipe) -> Sample | None:
+        """A plate of the same kind and text, photographed anew; None where a few tries show nothing legible."""
+        for _ in range(4):
+            canvas, boxes, ink = self.draw(rng, recipe.style, recipe.lines)
+            image = self._photograph(rng, recipe.style, canvas, boxes, ink, recipe.lines)
+            if image is not None:
+                return Sample(image, "".join(recipe.lines), recipe)
+        return None
 
     def draw(self, rng: Rng, name: str, lines: tuple[str, ...]) -> tuple[NDArray[np.uint8], list[Box], Mask]:
         """The plate as it hangs, straight and clean, but for bolts, frame and dirt: uint8 ``[h, w]`` with ``PAD``
