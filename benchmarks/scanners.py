@@ -149,8 +149,9 @@ def zone_part(recognizer: Recognizer, scanner: mrz.Scanner | None, synth: MrzSyn
         if read is None:
             return {"lines": len(lines)}, ()
         _, got, clear = read
+        got = mrz.tidy(mrz.LAYOUTS[kind], lps, got)
         text = mrz.parse(got)
-        accepted = text is not None and text.accepted and text.known and clear
+        accepted = text is not None and text.accepted and text.known and text.well_formed and clear
         if accepted:
             words = [recognizer.word_of(lp, line) for lp, line in zip(lps, got, strict=True)]
             accepted = mrz.believable(mrz.LAYOUTS[kind], words, [greedy(lp).text for lp in lps])

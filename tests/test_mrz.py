@@ -122,6 +122,29 @@ def test_the_filler_may_stand_for_the_digit_of_nothing() -> None:
         assert found is not None and found.accepted
 
 
+@pytest.mark.parametrize(
+    ("names", "surname", "given", "form"),
+    [
+        ("ERIKSSON<<ANNA<MARIA", "ERIKSSON", "ANNA MARIA", True),
+        ("ERIKSSON", "ERIKSSON", "", True),
+        ("<<ANNA<MARIA", "", "ANNA MARIA", True),  # as India has it, where there is one name only
+        ("NILAVADHANANANDA<<CHAYAPA<DEJTHAMRONG<K", "NILAVADHANANANDA", "CHAYAPA DEJTHAMRONG K", True),
+        ("ERIKSSON<<ANNA<<<<<<<TTT", "ERIKSSON", "ANNA", False),
+        ("ERIKSSON<<ANNA<<<T<<T", "ERIKSSON", "ANNA", False),
+        ("ERIKSSON<<<<<<<<<<TTT", "ERIKSSON", "", False),
+        ("ERIKSSON<<ANNA<<MARIA", "ERIKSSON", "ANNA MARIA", False),  # told, but this is not the form
+        ("ERIKSSON<<<ANNA", "ERIKSSON", "", False),
+        ("<ERIKSSON<<ANNA", "ERIKSSON", "ANNA", False),
+        ("", "", "", True),
+    ],
+)  # fmt: skip
+def test_names_end_where_only_fillers_may_follow(names: str, surname: str, given: str, form: bool) -> None:
+    found = parse((f"P<UTO{names}".ljust(44, "<")[:44], TD3[1]), today=TODAY)
+    assert found is not None and found.accepted
+    assert (found.values["surname"], found.values["given_names"]) == (surname, given)
+    assert found.well_formed is form
+
+
 # -- scan ----------------------------------------------------------------------------------------------------------
 def draw(
     tmp_path: pathlib.Path,
@@ -179,6 +202,29 @@ def test_check_digits_choose_between_look_alikes(tmp_path: pathlib.Path) -> None
     (zone,) = Scanner(models_dir=folder).scan(image)
     assert zone.plain[1][at] == "8", "the picture is not as hard as it should be"
     assert zone.lines == TD3 and zone.accepted
+
+
+@pytest.mark.parametrize("name", SPECIMENS)
+def test_a_pattern_behind_the_names_is_no_name(tmp_path: pathlib.Path, name: str) -> None:
+    """The last fillers look a little more like a letter than like fillers, as on a patterned ground."""
+    k, _, width = LAYOUTS[name].fields["names"]
+    between = coded.level(ALPHABET, "<") * 0.45 + coded.level(ALPHABET, "Z") * 0.55
+    folder, image = draw(tmp_path, SPECIMENS[name], shade={(k, width - n): between for n in (1, 2, 3)})
+    (zone,) = Scanner(models_dir=folder).scan(image)
+    assert zone.plain[k].endswith("<ZZZ"), "the picture is not as hard as it should be"
+    assert zone.lines == SPECIMENS[name] and zone.accepted
+    assert (zone.fields["surname"].value, zone.fields["given_names"].value) == ("ERIKSSON", "ANNA MARIA")
+
+
+@pytest.mark.parametrize("name", SPECIMENS)
+def test_letters_that_surely_stand_behind_the_names_are_not_accepted(tmp_path: pathlib.Path, name: str) -> None:
+    k = LAYOUTS[name].fields["names"][0]
+    lines = tuple(x[:-3] + "TTT" if i == k else x for i, x in enumerate(SPECIMENS[name]))
+    folder, image = draw(tmp_path, lines)
+    (zone,) = Scanner(models_dir=folder).scan(image)
+    assert zone.lines == lines and all(zone.checks.values())
+    assert not zone.accepted
+    assert zone.fields["given_names"].value == "ANNA MARIA"
 
 
 def test_check_digits_never_invent(tmp_path: pathlib.Path) -> None:

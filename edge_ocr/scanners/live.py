@@ -136,7 +136,7 @@ class _Documents:
         return tuple(_as_word(d) for d in self.scanner.scan(image) if d.accepted)
 
     def accepts(self, text: str) -> bool:
-        """What was accepted may still be mixed up by a vote: a zone's check digits must hold then too."""
+        """What was accepted may still be mixed up by a vote: a zone's check digits and form must hold then too."""
         lines = text.split("\n")
         return all(len(line) < 30 or set(line) - set(mrz.ALPHABET) for line in lines) or _holds(lines)
 
@@ -146,7 +146,7 @@ class _Documents:
 
 def _holds(lines: Sequence[str]) -> bool:
     found = mrz.parse(lines)
-    return found is not None and found.accepted and found.known
+    return found is not None and found.accepted and found.known and found.well_formed
 
 
 def _as_word(document: Any) -> TextWord:

@@ -5,7 +5,8 @@
 
 Check digits choose among what the recognizer holds possible, they never invent: a line is only ever replaced by another
 one of the same search, and ``accepted`` says that all check digits hold, that no other reading that is nearly as likely
-passes them too, and that both states are known ones.
+passes them too, that both states are known ones, and that the names, over which there is no check digit, have their
+form.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from edge_ocr.image import load_image
 from edge_ocr.recognize import align
 from edge_ocr.scanners.lines import Line, make_detector, make_recognizer, to_quad, widen
 from edge_ocr.scanners.strings import distance
-from edge_ocr.scanners.zone_choose import believable, choose
+from edge_ocr.scanners.zone_choose import believable, choose, tidy
 from edge_ocr.scanners.zone_find import zones
 from edge_ocr.scanners.zone_fit import fit_lines
 from edge_ocr.scanners.zone_text import ALPHABET, LAYOUTS, Layout, MrzText, check_digit, parse
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALPHABET", "LAYOUTS", "Field", "Layout", "Mrz", "MrzText", "Scanner", "believable", "check_digit", "choose",
-    "parse",
+    "parse", "tidy",
 ]  # fmt: skip
 
 Image = NDArray[np.uint8]
@@ -75,8 +76,8 @@ class Field:
 @dataclass(frozen=True)
 class Mrz:
     """A zone that was read: its ``layout``, ``fields`` (the lines too, as ``line1`` …), whether it is ``accepted``
-    (all check digits hold, nothing nearly as likely passes too, and both states are known), which check digits hold,
-    where it is, and what was read ``plain``, without layout and check digits."""
+    (all check digits hold, nothing nearly as likely passes too, both states are known, and nothing stands behind the
+    names), which check digits hold, where it is, and what was read ``plain``, without layout and check digits."""
 
     layout: str
     fields: dict[str, Field]
@@ -179,13 +180,15 @@ class Scanner:
             if choice is None:
                 continue
             score, lines, clear = choice
+            lines = tidy(layout, lps, lines)
             text = parse(lines)
             if text is None or any(distance(p, x) > _OFF * len(x) for p, x in zip(plain, lines, strict=True)):
                 continue
             # The first letter decides the layout, and few check digits of a wrong one hold by chance.
             words = [self._recognizer.word_of(lp, line) for lp, line in zip(lps, lines, strict=True)]
             kind = words[0].characters[0].confidence
-            accepted = text.accepted and text.known and clear and kind >= _KIND and believable(layout, words, plain)
+            sound = text.accepted and text.known and text.well_formed
+            accepted = sound and clear and kind >= _KIND and believable(layout, words, plain)
             # Check digits of a wrong layout may hold by chance, but then the lines fit badly.
             rank = score + (_BONUS if accepted else 0.0)
             if best is None or rank > best[0]:

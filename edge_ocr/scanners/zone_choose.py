@@ -11,10 +11,10 @@ from edge_ocr.constrain import Pattern, search
 from edge_ocr.ctc import LogProbs
 from edge_ocr.recognize import align
 from edge_ocr.scanners.strings import distance
-from edge_ocr.scanners.zone_text import ALPHABET, LAYOUTS, Layout, MrzText, parse
+from edge_ocr.scanners.zone_text import ALPHABET, LAYOUTS, Layout, MrzText, end_of_names, parse
 from edge_ocr.types import TextWord
 
-__all__ = ["believable", "choose"]
+__all__ = ["believable", "choose", "tidy"]
 
 _BEAM, _TOP = 8, 4
 _MOST = 120  # readings of a line that are tried for their check digits
@@ -106,6 +106,23 @@ def _look_alikes(lp: LogProbs, pattern: Pattern, found: Sequence[tuple[str, floa
 def _real_dates(text: MrzText) -> bool:
     """Whether the dates are dates: a check that costs nothing before a less likely line is preferred."""
     return all(text.values[k] or not text.fields[k].strip("<") for k in ("birth", "expiry"))
+
+
+def tidy(layout: Layout, lps: Sequence[LogProbs], lines: Sequence[str]) -> tuple[str, ...]:
+    """The lines, with fillers for letters behind the names, where ICAO 9303 has only fillers: the pattern of a
+    document's ground is read for letters there. As with check digits, form chooses but does not invent: letters of
+    which the recognizer is sure stay, and then the zone is not ``well_formed``."""
+    k, a, b = layout.fields["names"]
+    line = lines[k]
+    end = a + end_of_names(line[a:b])
+    letters = len(line[end:b].replace("<", ""))
+    if not letters:
+        return tuple(lines)
+    filled = line[:end] + "<" * (b - end) + line[b:]
+    loss = align(lps[k], line).log_prob - align(lps[k], filled).log_prob
+    rows = list(lines)
+    rows[k] = filled if loss < min(_CLEAR * letters, _FAR) else line
+    return tuple(rows)
 
 
 def believable(layout: Layout, words: Sequence[TextWord], plain: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from edge_ocr.scanners.states import known_state
 
-__all__ = ["ALPHABET", "LAYOUTS", "Layout", "MrzText", "check_digit", "parse"]
+__all__ = ["ALPHABET", "LAYOUTS", "Layout", "MrzText", "check_digit", "end_of_names", "parse"]
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ<"
 _VALUE = {c: min(i, 36) % 36 for i, c in enumerate(ALPHABET)}
@@ -83,6 +83,18 @@ LAYOUTS = {
 }  # fmt: skip
 
 
+# The form of a name field (ICAO 9303 part 3, 4.6): the primary identifier, two fillers, the secondary one, each of
+# words parted by one filler, and nothing but fillers after that. Some states leave the primary identifier empty.
+_NAMES = re.compile("(?:[A-Z]+(?:<[A-Z]+)*)?(?:<<[A-Z]+(?:<[A-Z]+)*)?")
+_NO_NAME = re.compile("<{3,}")  # what stands after so many fillers is no name in any state's usage
+
+
+def end_of_names(field: str) -> int:
+    """How many characters of a name field have the form that ICAO 9303 gives it; after them only fillers may stand."""
+    found = _NAMES.match(field)
+    return found.end() if found is not None else 0
+
+
 @dataclass(frozen=True)
 class MrzText:
     """What the lines of a zone say: ``fields`` as they stand there without fillers at the end, ``values``
@@ -104,6 +116,12 @@ class MrzText:
         """Whether the codes of the state and of the nationality are ones that have been given: no check digit is over
         them, but where a line has lost a letter they seldom are."""
         return known_state(self.fields["state"]) and known_state(self.fields["nationality"])
+
+    @property
+    def well_formed(self) -> bool:
+        """Whether the names have the form that ICAO 9303 gives them: no check digit is over them, either, but what is
+        printed behind the fillers, or was read into them, breaks it."""
+        return end_of_names(self.fields["names"]) == len(self.fields["names"])
 
 
 def parse(lines: Sequence[str], *, today: datetime.date | None = None) -> MrzText | None:
@@ -146,7 +164,7 @@ def _fits(layout: Layout, rows: tuple[str, ...]) -> bool:
 
 def _values(raw: dict[str, str], today: datetime.date) -> dict[str, str]:
     values = {k: v.replace("<", " ").strip() for k, v in raw.items()}
-    surname, _, given = raw["names"].partition("<<")
+    surname, _, given = _NO_NAME.split(raw["names"], maxsplit=1)[0].partition("<<")
     values["surname"] = surname.replace("<", " ").strip()
     values["given_names"] = re.sub(r"<+", " ", given).strip()
     values["names"] = f"{values['surname']} {values['given_names']}".strip()
