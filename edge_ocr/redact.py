@@ -126,6 +126,7 @@ _LICENCE_FIELDS = {"licence_number", "license_number", "licence"}
 _SERIAL_FIELDS = {"serial", "serial_number"}
 _PASSPORT_FIELDS = {"number", "passport_number"}
 _PERSONAL_FIELDS = {"optional", "optional2", "personal_number"}
+_NAME_FIELDS = {"names", "surname", "given_names"}
 _PASSPORTS = {"passport", "mrz"}
 # Where the fingerprint stands on the back of a resident card: left, top, right and bottom, in parts of the card.
 _FINGERPRINT = (0.60, 0.05, 0.99, 0.95)
@@ -157,6 +158,8 @@ def _field_spans(kind: str, layout: str, name: str, text: str, policy: Policy) -
         spans = [Span("personal", 0, whole)] if policy.personal else []
     elif name == "fingerprint":
         spans = []
+    elif name in _NAME_FIELDS and kind in _PASSPORTS:
+        spans = find(text.replace("<", " "), policy)  # with their fillers they look like a piece of a zone
     else:
         spans = find(text, policy)
     return [s for s in spans if s.end > s.start]

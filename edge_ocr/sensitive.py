@@ -18,9 +18,11 @@ __all__ = ["DEFAULT", "Policy", "Span", "find", "has_licence", "marked", "mask_t
 @dataclass(frozen=True)
 class Policy:
     """What is masked. ``resident``: of resident registration numbers, and of aliens', the last so many of 13 digits;
-    ``licence``: the six digits in the middle of driver licence numbers; ``serial``: their serial; ``passport``: the
+    ``licence``: the six digits in the middle of driver licence numbers, also of twelve digits alone that begin with the
+    code of a region (11 to 26, 28); ``serial``: their serial, beside a number that has its dashes; ``passport``: the
     last so many characters of passport numbers, in machine-readable zones too; ``personal``: the personal number
-    (optional data) of these zones; ``fingerprint``: its area on the back of a resident card; ``plates``: number plates.
+    (optional data) of these zones; with either of these two, pieces of a zone whole, since nobody can say what of it
+    they are; ``fingerprint``: its area on the back of a resident card; ``plates``: number plates.
 
     ``mark`` stands in texts for each masked character, ``colour`` (RGB, 0..255) in pictures; masks reach ``margin``
     line heights beyond the characters. Raises InputError for what cannot be.
@@ -67,15 +69,23 @@ _DASHES = "-‐‑‒–—―−－ㅡ~"
 _D = "[0-9OoQDIl|iZSsBbgq]"
 _S = r"[^\S\n]?"  # a recognizer may part digits that stand apart
 _MARK = r"[.:·•∙,]"
+_N = r"\s{0,2}"  # and the end of a line may part any
 _RESIDENT = (
-    # with the dash: six digits and seven, should one be lost before it, or some behind it lost or doubled
+    # with the dash: six digits and seven, and the end of a line among them
+    re.compile(rf"(?<![0-9])({_D}(?:{_N}{_D}){{5}})\s{{0,2}}-\s{{0,2}}({_D}(?:{_N}{_D}){{6}})(?![0-9])"),
+    # should one be lost before it, or some behind it lost or doubled
     re.compile(rf"(?<![0-9])({_D}(?:{_S}{_D}){{5}})\s{{0,2}}-\s{{0,2}}({_D}(?:{_S}{_D}){{4,7}})(?![0-9])"),
     re.compile(rf"(?<![0-9])({_D}(?:{_S}{_D}){{4}})\s{{0,2}}-\s{{0,2}}({_D}(?:{_S}{_D}){{6}})(?![0-9])"),
     # without, or with a dot for it: thirteen digits that begin with a date, on one line or on two
-    re.compile(rf"(?<![0-9])({_D}{{6}})\s{{0,2}}{_MARK}?\s{{0,2}}({_D}{{7}})(?![0-9])"),
+    re.compile(rf"(?<![0-9])({_D}(?:\n?{_D}){{5}})\s{{0,2}}{_MARK}?\s{{0,2}}({_D}(?:\n?{_D}){{6}})(?![0-9])"),
 )
+_BROKEN, _ALONE = 0, 3
 _LICENCE = re.compile(
-    rf"(?<![0-9])(?:[가-힣]{{2}}|{_D}{{2}})[\s.·-]{{0,3}}{_D}{{2}}[\s.·-]{{1,3}}({_D}(?:{_S}{_D}){{4,6}})[\s.·-]{{1,3}}{_D}{{2}}(?![0-9])"
+    rf"(?<![0-9])(?:[가-힣]{{2}}|{_D}{{2}})[\s.·-]{{0,3}}{_D}{{2}}[\s.·-]{{1,3}}({_D}(?:{_N}{_D}){{4,6}})[\s.·-]{{1,3}}{_D}{{2}}(?![0-9])"
+)
+# Twelve digits alone: region, year, number, check digits. Nothing that goes on as an amount or another number does.
+_BARE = re.compile(
+    r"(?<![0-9A-Za-z])(?<![0-9A-Za-z][-.,:/])(?:1[1-9]|2[0-68])[0-9]{2}([0-9]{6})[0-9]{2}(?![-.,:/]?[0-9A-Za-z])"
 )
 _SERIAL = re.compile(r"(?<![0-9A-Za-z-])(?=[A-Z0-9]*[A-Z])(?=[A-Z0-9]*[0-9])[A-Z0-9]{5,6}(?![0-9A-Za-z-])")
 _PASSPORT = re.compile(
@@ -83,6 +93,11 @@ _PASSPORT = re.compile(
 )
 _SPLIT = 2  # spaces that a detector may have put into one number
 _ZONE = re.compile(r"[A-Z0-9<]{28,60}")
+_LEAST_ZONE, _TD2 = 28, 36  # characters of a line, from which on it is looked at by its fields; in a line of TD2
+_FEW, _MANY = 2, 4  # fillers by which a piece of a line is known, of one word and of several
+_DIGITS = 5  # and the digits of one without them
+_PIECE = re.compile(r"[A-Za-z0-9<]{12,}")
+_HEAD = re.compile(rf"[A-Z0-9<]{{9}}{_D}[A-Z<]{{3}}{_D}{{4}}")  # number, check digit, state and a birth date's begin
 _CORE = re.compile(rf"(?:{_D}|<){{6}}{_D}[MFX<](?:{_D}|<){{6}}{_D}")  # birth, sex and expiry of a zone's line
 _TD1 = re.compile(r"[ACI][A-Z<][A-Z<]{3}[A-Z0-9<]{10}([A-Z0-9<]{15})")
 _TD1_DATES = re.compile(rf"(?:{_D}|<){{6}}{_D}[MFX<](?:{_D}|<){{6}}{_D}[A-Z<]{{3}}([A-Z0-9<]{{11}})[0-9]")
@@ -110,7 +125,7 @@ def find(text: str, policy: Policy) -> list[Span]:
         out += _resident_spans(plain, policy)
     licences = [found for found in _LICENCE.finditer(plain) if _is_licence(found.group())]
     if policy.licence:
-        out += [Span("licence", *found.span(1)) for found in licences]
+        out += [Span("licence", *found.span(1)) for found in (*licences, *_BARE.finditer(plain))]
     if policy.serial and licences:
         out += [Span("serial", *found.span()) for found in _SERIAL.finditer(plain)]
     if policy.passport:
@@ -130,7 +145,10 @@ def _resident_spans(plain: str, policy: Policy) -> Iterator[Span]:
             digits = "".join(plain[k] for k in birth).translate(_DIGIT_LIKE)
             places = birth + rest
             real = sum(plain[k].isdecimal() for k in places)
-            if real < len(places) - 3 or (number == 2 and not _is_date(digits)):
+            if real < len(places) - 3 or (number == _ALONE and not _is_date(digits)):
+                continue
+            broken = sum(found.group(n).count("\n") for n in (1, 2))
+            if broken != (number == _BROKEN) and not (number == _ALONE and broken == found.group().count("\n") == 1):
                 continue
             kept = max(len(birth) + 7 - policy.resident, 0)
             if len(places) > kept:
@@ -149,39 +167,64 @@ def _is_licence(text: str) -> bool:
 
 def has_licence(text: str) -> bool:
     """Whether a driver licence number stands in it, written as such numbers are."""
-    return any(_is_licence(found.group()) for found in _LICENCE.finditer(_plain(text)))
+    plain = _plain(text)
+    return _BARE.search(plain) is not None or any(_is_licence(x.group()) for x in _LICENCE.finditer(plain))
 
 
 def _zone_spans(plain: str, policy: Policy) -> Iterator[Span]:
-    """What of the lines of a machine-readable zone is to be masked."""
+    """What of the lines of a machine-readable zone, and of pieces of them, is to be masked."""
     start = 0
     for line in plain.split("\n"):
-        places = [start + k for k, c in enumerate(line) if not c.isspace()]
-        solid = "".join(plain[k] for k in places).upper()
+        places = [k for k, c in enumerate(line) if not c.isspace()]
+        solid = "".join(line[k] for k in places)
+        taken: list[tuple[int, int]] = []
+        for zone in _ZONE.finditer(solid.upper()):
+            fields = _zone_fields(zone.group(), policy)
+            if fields is not None:
+                taken.append((places[zone.start()], places[zone.end() - 1] + 1))
+            for what, a, b in fields or ():
+                if zone.group()[a:b].strip("<"):
+                    yield Span(what, start + places[zone.start() + a], start + places[zone.start() + b - 1] + 1)
+        if policy.passport or policy.personal:
+            pieces = [x.span() for x in _PIECE.finditer(line) if _is_piece(x.group(), _FEW)]
+            joined = [x for x in _PIECE.finditer(solid) if _is_piece(x.group(), _MANY)]
+            pieces += [(places[x.start()], places[x.end() - 1] + 1) for x in joined]
+            for a, b in dict.fromkeys(pieces):
+                if not any(first <= a and b <= end for first, end in taken):
+                    yield Span("passport" if policy.passport else "personal", start + a, start + b)
         start += len(line) + 1
-        for zone in _ZONE.finditer(solid):
-            text = zone.group()
-            for what, a, b in _zone_fields(text, policy):
-                if text[a:b].strip("<"):
-                    yield Span(what, places[zone.start() + a], places[zone.start() + b - 1] + 1)
 
 
-def _zone_fields(text: str, policy: Policy) -> Iterator[tuple[str, int, int]]:
-    """Of one line of a machine-readable zone, without spaces: what is to be masked, from where to where."""
+def _is_piece(text: str, fillers: int) -> bool:
+    """Whether letters and digits with so many fillers may be a piece of a zone's line, or one that was misread."""
+    if 4 * sum(c.islower() for c in text) > sum(c.isalpha() for c in text):
+        return False
+    digits = sum(c.isdecimal() for c in text)
+    if not text.strip("<") or (len(text) >= _LEAST_ZONE and digits < _DIGITS):
+        return False  # an ornament, or a line of names
+    begins = fillers == _FEW and digits >= _DIGITS and _HEAD.search(text.upper()) is not None
+    return text.count("<") >= fillers or begins
+
+
+def _zone_fields(text: str, policy: Policy) -> list[tuple[str, int, int]] | None:
+    """Of one line of a machine-readable zone, without spaces: what is to be masked, from where to where; None where it
+    has no known form."""
     for pattern in (_TD1, _TD1_DATES):
         found = pattern.fullmatch(text)
         if found is not None:
-            if policy.personal:
-                yield ("personal", *found.span(1))
-            return
+            return [("personal", *found.span(1))] if policy.personal else []
+    if text.startswith(("P<", "V<")):
+        return []
     core = _CORE.search(text, 8)
-    if core is None or text.startswith(("P<", "V<")):
-        return
-    if policy.passport and len(text) >= 40:
-        yield "passport", max(core.start() - 4 - policy.passport, 0), core.start() - 4
+    if core is None:
+        return None
+    fields = []
+    if policy.passport and not _TD2 - 1 <= len(text) <= _TD2 + 1:
+        fields.append(("passport", max(core.start() - 4 - policy.passport, 0), core.start() - 4))
     # the check digits at its end say something of what stands before them
     if policy.personal and text[core.end() : -2].strip("<"):
-        yield "personal", core.end(), len(text)
+        fields.append(("personal", core.end(), len(text)))
+    return fields
 
 
 def mask_text(text: str, policy: Policy = DEFAULT) -> str:

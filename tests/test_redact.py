@@ -70,6 +70,19 @@ def reading(*rows: list[tuple[str, Box]]) -> Reading:
         ),
         ("I<UTOD231458907123456789<<<<<<", "I<UTOD231458907●●●●●●●●●●●●●●●"),
         ("7408122F1204159UTO12345<<<<<<8", "7408122F1204159UTO●●●●●●●●●●●8"),
+        ("870123-1\n234567", "870123-1\n●●●●●●"),  # broken where a column ends
+        ("870123-12345\n67 Main", "870123-1●●●●\n●● Main"),
+        ("8701\n23-1234567", "8701\n23-1●●●●●●"),
+        ("870123123\n4567", "8701231●●\n●●●●"),
+        ("112212345601", "1122●●●●●●01"),  # without dashes
+        ("면허번호 282212345601 A1B2C3", "면허번호 2822●●●●●●01 A1B2C3"),
+        ("11-22-1234\n56-01", "11-22-●●●●\n●●-01"),
+        ("L898902C36UTO<<7408", "●" * 19),  # pieces of a zone
+        ("M12345678<4KOR900101", "●" * 20),
+        ("PASSPORT: 8122F1204159<<0", "PASSPORT: " + "●" * 15),
+        ("8122F12041 59<<<<<<0", "●" * 10 + " " + "●" * 9),
+        ("L898902C36UTO74O8l22F12O4159ZE1842268<<<<<1O", "●" * 44),  # its core could not be read
+        ("M123456784KOR9001014M3001018123", "M1234●●●●4KOR9001014M3001018●●●"),  # cut off
     ],
 )
 def test_what_is_masked_in_text(text: str, want: str) -> None:
@@ -82,6 +95,10 @@ def test_what_is_masked_in_text(text: str, want: str) -> None:
         "", "010-1234-5678", "2026-11-22", "123-456-789012", "합계 12,345원", "9913011234567", "12가3456", "A12345678",
         "1234567890", "12345678901234", "XM123456789", "D231458907UTO7408122F1204159<<<<<<<6", "A1B2C3", "12345-678901",
         "142-88-00355", "02-584-0011", "1234 5678 9012 3456", "M 1 2 3 4 5 6 7 8", "2024.01.05 12:30",
+        "292212345601", "272212345601", "1122123456011", "A112212345601", "112212345601.50", "1122123456010-1",
+        "010-1234-5678\n010-2345-6789", "2026-01-05\n2026-01-06", "900101-1\n2 Main",
+        "ROOM 101 << EXIT", "출구 << 3", "std::cout<<first<<second<<std::endl", "<<<<<<<<<<<<<<", "INTERNATIONALBOSSES",
+        "ERIKSSON<<ANNA<MARIA<<<<<<<<<<",
     ],
 )  # fmt: skip
 def test_what_is_not(text: str) -> None:
@@ -93,6 +110,10 @@ def test_a_policy_decides() -> None:
     assert mask_text(text, Policy(resident=0, passport=0)) == text
     assert mask_text(text, Policy(resident=7, passport=9, mark="*")) == "900101-******* *********"
     assert mask_text(text, Policy(resident=13)).startswith("●●●●●●-●●●●●●●")
+    assert mask_text("112212345601", Policy(licence=False)) == "112212345601"
+    piece = "L898902C36UTO<<7408"
+    assert mask_text(piece, Policy(passport=0, personal=False)) == piece
+    assert mask_text(piece, Policy(passport=0)) == mask_text(piece, Policy(personal=False)) == "●" * 19
     for wrong in ({"resident": 14}, {"mark": "xx"}, {"mark": "x"}, {"colour": (0, 0)}, {"margin": -1.0}):
         with pytest.raises(InputError, match="policy"):
             Policy(**wrong)
@@ -158,6 +179,8 @@ def test_documents() -> None:
     assert masked["fields"]["rrn"]["value"] == "9001011●●●●●●" and masked["plain"] == ["홍길동 900101-1●●●●●●"]
     masks = plan([licence])
     assert sorted({m.what for m in masks}) == ["licence", "resident", "serial"]
+    named = {"kind": "mrz", "layout": "TD3", "fields": {"surname": field("ERIKSSON<<ANNA<MARIA", value="ERIKSSON")}}
+    assert mask_document(named)["fields"]["surname"]["raw"] == "ERIKSSON<<ANNA<MARIA" and plan(named) == ()
     right = [m for m in masks if m.what == "resident"][-1].quad
     assert right[1][0] >= 140
 
