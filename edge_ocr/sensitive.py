@@ -81,8 +81,10 @@ _RESIDENT = (
 )
 _BROKEN, _ALONE = 0, 3
 _LICENCE = re.compile(
-    rf"(?<![0-9])(?:[가-힣]{{2}}|{_D}{{2}})[\s.·-]{{0,3}}{_D}{{2}}[\s.·-]{{1,3}}({_D}(?:{_N}{_D}){{4,6}})[\s.·-]{{1,3}}{_D}{{2}}(?![0-9])"
+    rf"(?<![0-9])(?:[가-힣]{{2}}|{_D}{{2}})[\s.·-]{{0,3}}{_D}{{2}}[\s.·-]{{1,3}}({_D}(?:{_S}{_D}){{4,6}})[\s.·-]{{1,3}}{_D}{{2}}(?![0-9])"
 )
+# broken within by the end of a line: with dashes alone, or any column of prices would do
+_LICENCE_BROKEN = re.compile(r"(?<![0-9])[0-9]{2}-[0-9]{2}-(?=[0-9\s]*\n)([0-9](?:\s{0,2}[0-9]){5})-[0-9]{2}(?![0-9])")
 # Twelve digits alone: region, year, number, check digits. Nothing that goes on as an amount or another number does.
 _BARE = re.compile(
     r"(?<![0-9A-Za-z])(?<![0-9A-Za-z][-.,:/])(?:1[1-9]|2[0-68])[0-9]{2}([0-9]{6})[0-9]{2}(?![-.,:/]?[0-9A-Za-z])"
@@ -125,7 +127,8 @@ def find(text: str, policy: Policy) -> list[Span]:
         out += _resident_spans(plain, policy)
     licences = [found for found in _LICENCE.finditer(plain) if _is_licence(found.group())]
     if policy.licence:
-        out += [Span("licence", *found.span(1)) for found in (*licences, *_BARE.finditer(plain))]
+        out += [Span("licence", *found.span(1)) for x in (_BARE, _LICENCE_BROKEN) for found in x.finditer(plain)]
+        out += [Span("licence", *found.span(1)) for found in licences]
     if policy.serial and licences:
         out += [Span("serial", *found.span()) for found in _SERIAL.finditer(plain)]
     if policy.passport:

@@ -98,7 +98,7 @@ def test_what_is_masked_in_text(text: str, want: str) -> None:
         "292212345601", "272212345601", "1122123456011", "A112212345601", "112212345601.50", "1122123456010-1",
         "010-1234-5678\n010-2345-6789", "2026-01-05\n2026-01-06", "900101-1\n2 Main",
         "ROOM 101 << EXIT", "출구 << 3", "std::cout<<first<<second<<std::endl", "<<<<<<<<<<<<<<", "INTERNATIONALBOSSES",
-        "ERIKSSON<<ANNA<MARIA<<<<<<<<<<",
+        "ERIKSSON<<ANNA<MARIA<<<<<<<<<<", "10.00\n10.00\n1033\n1\n3.00", "99.90\n99.90\n100.00", "20\n2\n0\n18\n12.96",
     ],
 )  # fmt: skip
 def test_what_is_not(text: str) -> None:
