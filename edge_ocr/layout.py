@@ -6,11 +6,13 @@ needed. In steps:
 1. ``straighten``: the page's tilt, and how it changes across the page under perspective, is fitted to the words' own
    angles and taken out, so that rows lie level.
 2. Words that stand next to one another on a level become runs.
-3. Runs that stack up, fill their width, and are not numbers are body text, and make columns.
-4. Runs on one level become a row, however far apart: an item and its price, a field and its value. Only two different
+3. Where two things stand side by side, parted by a gutter, and their rows are not level, each is read on its own
+   (the cuts of Nagy and Seth, "Hierarchical Representation of Optically Scanned Documents", ICPR 1984).
+4. Runs that stack up, fill their width, and are not numbers are body text, and make columns.
+5. Runs on one level become a row, however far apart: an item and its price, a field and its value. Only two different
    columns of body text are never joined to a row.
-5. Rows are read from top to bottom, columns of body text one after the other.
-6. A row is one line where its gaps are small, or repeat in the rows around it as in a table; else it is several.
+6. Rows are read from top to bottom, columns of body text one after the other.
+7. A row is one line where its gaps are small, or repeat in the rows around it as in a table; else it is several.
 
 The order of columns follows the rules of Breuel, "High Performance Document Layout Analysis", SDIUT 2003.
 """
@@ -19,12 +21,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr import geometry as g
+from edge_ocr.blocks import ALIKE, LEVEL, Box, Index, blocks
 from edge_ocr.types import Quad, TextLine, TextWord
 
 __all__ = ["arrange"]
@@ -39,34 +41,12 @@ _WITHIN = frozenset(".,:/-")  # what stands inside numbers, dates and times, at 
 _NEXT = 1.3  # the widest gap within a run
 _APART = 3.0  # a wider gap parts a row into lines, unless rows nearby have it too
 _NEAR_ROWS = 3.0  # how near such rows are
-_LEVEL = 0.5  # two words stand on a level when they share this part of the lower one's height
-_ALIKE = 1.6  # and their heights differ by no more than this factor
 _STACKED = 1.2  # the widest gap between two lines of body text
 _BODY_WIDTH = 6.0  # narrower text is no body text
 _BODY_FILL = 0.65  # lines of body text fill this part of their column on average
 
 _ENOUGH = 8  # so many words are rows enough to measure a page's slope by
 _WORTH = 1.05  # rows must get sharper by this factor for the slope to be changed
-
-Index = NDArray[np.intp]
-
-
-class Box(NamedTuple):
-    """Upright boxes on the straightened page, arrays ``[N]``; ``high`` is the height of the text in them."""
-
-    x0: g.Array
-    y0: g.Array
-    x1: g.Array
-    y1: g.Array
-    high: g.Array
-
-    @property
-    def middle(self) -> g.Array:
-        return (self.y0 + self.y1) / 2
-
-    def stack(self) -> g.Array:
-        return np.stack([self.x0, self.y0, self.x1, self.y1], axis=-1)
-
 
 def arrange(words: Sequence[TextWord]) -> tuple[TextLine, ...]:
     """Lines in reading order. ``TextLine.words`` are indices into ``words``, in reading order; words without a quad, or
@@ -176,7 +156,16 @@ def _lines(quads: g.Array, texts: Sequence[str]) -> list[tuple[list[int], float]
     """Lines in reading order: the words of each in reading order, and its angle."""
     box, angle = straighten(quads)
     runs = _runs(box)
-    run_box = _around(box, runs)
+    around = _around(box, runs)
+    out = []
+    for block in blocks(around, ["".join(texts[w] for w in run) for run in runs]):
+        lines = _block_lines(Box(*(side[block] for side in around)), [runs[k] for k in block], texts)
+        out += [(line, _line_angle(quads, line, angle)) for line in lines]
+    return out
+
+
+def _block_lines(run_box: Box, runs: Sequence[list[int]], texts: Sequence[str]) -> list[list[int]]:
+    """The lines of a block of runs, in reading order."""
     column = _columns(run_box, runs, texts)
     first, second = _across(run_box, column)
     rows = _chain(len(runs), first, second)
@@ -193,7 +182,7 @@ def _lines(quads: g.Array, texts: Sequence[str]) -> list[tuple[list[int], float]
                 line = []
             line.extend(runs[b])
         out.append(line)
-    return [(line, _line_angle(quads, line, angle)) for line in out]
+    return out
 
 
 def _runs(box: Box) -> list[list[int]]:
@@ -204,13 +193,13 @@ def _runs(box: Box) -> list[list[int]]:
     gap = box.x0[j] - box.x1[i]
     low, high = np.minimum(box.high[i], box.high[j]), np.maximum(box.high[i], box.high[j])
     beside = _level(box, i, j) & _follows(box, i, j)
-    fits = beside & (high <= _ALIKE * low) & (gap <= _NEXT * (low + high) / 2)
+    fits = beside & (high <= ALIKE * low) & (gap <= _NEXT * (low + high) / 2)
     runs = _chain(len(box.high), *_nearest(i[fits], j[fits], gap[fits]))
     # A dot or a dash found on its own is low and small, stands close to a word, and has no neighbour of its own size.
     lower = np.where(box.high[i] < box.high[j], i, j)
     single = np.zeros(len(box.high), bool)
     single[[r[0] for r in runs if len(r) == 1]] = True
-    mark = beside & (high > _ALIKE * low) & (gap < 0.6 * high) & (box.x1[lower] - box.x0[lower] < 0.8 * high)
+    mark = beside & (high > ALIKE * low) & (gap < 0.6 * high) & (box.x1[lower] - box.x0[lower] < 0.8 * high)
     home = {k: n for n, run in enumerate(runs) for k in run}
     for k in np.nonzero(mark & single[lower])[0][np.argsort(gap[mark & single[lower]], kind="stable")]:
         small, word = int(lower[k]), int(i[k] + j[k] - lower[k])
@@ -223,7 +212,7 @@ def _runs(box: Box) -> list[list[int]]:
 
 def _level(box: Box, i: Index, j: Index) -> NDArray[np.bool_]:
     shared = np.minimum(box.y1[i], box.y1[j]) - np.maximum(box.y0[i], box.y0[j])
-    return np.asarray(shared >= _LEVEL * np.minimum(box.high[i], box.high[j]))
+    return np.asarray(shared >= LEVEL * np.minimum(box.high[i], box.high[j]))
 
 
 def _follows(box: Box, i: Index, j: Index) -> NDArray[np.bool_]:
@@ -346,7 +335,7 @@ def _across(box: Box, column: Index) -> tuple[Index, Index]:
     i, j = _both_ways(*g.meeting_pairs(reach))
     gap = box.x0[j] - box.x1[i]
     low, high = np.minimum(box.high[i], box.high[j]), np.maximum(box.high[i], box.high[j])
-    fits = _level(box, i, j) & (high <= _ALIKE * low) & _follows(box, i, j)
+    fits = _level(box, i, j) & (high <= ALIKE * low) & _follows(box, i, j)
     fits &= (column[i] < 0) | (column[j] < 0) | (column[i] == column[j])
     return _nearest(i[fits], j[fits], gap[fits])
 
@@ -374,7 +363,7 @@ def _order(box: Box, column: Index) -> list[int]:
     prose = np.nonzero(column >= 0)[0]
     # What stands to the right of something much higher is read after it.
     i, j = _both_ways(*g.meeting_pairs(np.stack([np.full(n, 0.0), box.y0, np.full(n, 1.0), box.y1], -1)))
-    after = (box.x1[i] <= box.x0[j]) & (box.high[i] > _ALIKE * box.high[j])
+    after = (box.x1[i] <= box.x0[j]) & (box.high[i] > ALIKE * box.high[j])
     after &= (box.middle[j] > box.y0[i]) & (box.middle[j] < box.y1[i])
     if len(np.unique(column[prose])) < 2 and not after.any():
         return by_height

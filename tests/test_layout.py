@@ -184,6 +184,49 @@ def test_two_signs_side_by_side_are_two_lines():
     assert read(put("CAFE", 0, 0, 40) + put("BANK", 600, 8, 40)) == ["CAFE", "BANK"]
 
 
+ONE = ["푸른호수 전망대", "Blue Lake Viewpoint", "해발 1,284 m", "주차장 300 m", "Parking P2"]
+OTHER = ["안내 말씀", "쓰레기는 꼭 되가져가", "주시기 바랍니다.", "Please take your litter", "home with you."]
+
+
+def boards(dx: float, dy: float) -> list[TextWord]:
+    words = [w for i, t in enumerate(ONE) for w in put(t, 100, 100 + 53 * i, 28)]
+    return words + [w for i, t in enumerate(OTHER) for w in put(t, 560 + dx, 90 + dy + 44 * i, 22)]
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(0, -40), (0, 0), (60, 0), (200, 25)])
+def test_two_boards_side_by_side_are_read_one_after_the_other(dx, dy):
+    """Where they stand so that their rows meet, or nearly, they cannot be told from a table, and are read across."""
+    assert read(boards(dx, dy)) == ONE + OTHER
+
+
+def test_what_is_above_and_below_two_boards():
+    words = boards(0, 0) + put("SUMMER OPENING HOURS OF THE NATIONAL PARK AND ITS PATHS", 90, 0, 24)
+    words += put("all signs of this place were renewed by the park office", 200, 420, 20)
+    got = read(words)
+    assert got[1:-1] == ONE + OTHER
+    assert got[0].startswith("SUMMER") and got[-1].startswith("all signs")
+
+
+def test_rows_of_a_table_stay_together_where_one_side_lies_higher():
+    """Curled paper lifts the right side by a third of a line, the same for all rows."""
+    table = [("Tea", "green"), ("Size", "two cups"), ("Ice", "none"), ("Cup", "paper"), ("Name", "Mina")]
+    words = []
+    for i, (key, value) in enumerate(table):
+        words += put(key, 20, 40 * i, 20) + put(value, 320, 40 * i - 6, 20)
+    assert " ".join(read(words)) == " ".join(f"{key} {value}" for key, value in table)
+
+
+def test_labels_stand_beside_long_values():
+    """A few labels left of a long text are its headings, line by line, not a board of their own."""
+    values = [f"the value of this field goes on for a line, and this is line number {i}" for i in range(12)]
+    words = [w for i, t in enumerate(values) for w in put(t, 300, 26 * i, 18)]
+    labels = {0: "first label", 4: "second label", 9: "third label"}
+    words += [w for i, t in labels.items() for w in put(t, 20, 26 * i, 18)]
+    got = read(words)
+    at = [next(k for k, line in enumerate(got) if label in line) for label in labels.values()]
+    assert at[0] == 0 and at[1] > 3 and at[2] > 8
+
+
 @pytest.mark.parametrize(("high", "lines"), [(30, 1), (34, 2), (60, 2)])
 def test_a_word_much_higher_than_its_neighbour_is_a_line_of_its_own(high, lines):
     """Detectors give words without long letters two thirds of the height of those with them; signs beside smaller ones
