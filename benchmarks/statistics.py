@@ -7,7 +7,8 @@
 
 A folder holds ``images/`` and ``labels.jsonl`` (see ``benchmarks.accuracy``); labels without polygons are left out,
 unless a picture has one short text, which then fills it. Drawn are scenes of the layouts named (``--kinds``) with the
-words' boxes, or crops as a recognizer is trained on them (``--lines``).
+words' boxes, or crops as a recognizer is trained on them (``--lines``): then real ones are measured as it gets them,
+too, 32 pixels high.
 
 Of every word, line or field: its height and the width of its strokes in pixels, the stroke's width in parts of the
 height, contrast (of 255 levels, 95th less 5th percentile of grey), blur (10 to 90 % width of the sharpest edges,
@@ -38,6 +39,7 @@ from benchmarks.accuracy import rows
 from edge_ocr import geometry as g
 from edge_ocr.crop import crop_quads
 from edge_ocr.image import load_image
+from edge_ocr.preprocess import crop_to_line
 
 MEASURES = {
     "height": "height, pixels",
@@ -53,6 +55,7 @@ MEASURES = {
 }
 ONE_WORD = 40  # characters: so short a text alone without a polygon fills its picture
 LARGEST = 192  # crops are shrunk to this height: their pixels tell nothing more
+LINE = 32  # pixels: the height of what recognizers get
 Image = NDArray[np.uint8]
 Figures = dict[str, list[float]]
 
@@ -71,11 +74,12 @@ def main() -> int:
 
     sets: dict[str, Figures] = {}
     for folder in options.folders:
-        sets[folder.name] = gather(labelled(folder))
+        sets[folder.name] = gather(labelled(folder), line=LINE if options.lines else 0)
     if options.ingredients is not None:
         rng = np.random.default_rng(options.seed)
         if options.lines:
-            sets["drawn"] = gather(drawn_lines(rng, options.ingredients, options.lines, 10 * options.count))
+            drawn = drawn_lines(rng, options.ingredients, options.lines, 10 * options.count)
+            sets["drawn"] = gather(drawn, line=LINE, margin=0.0)
         else:
             kinds = tuple(options.kinds.split(","))
             sets["drawn"] = gather(drawn_scenes(rng, options.ingredients, kinds, options.count, options.size))
@@ -139,8 +143,9 @@ def drawn_lines(rng: np.random.Generator, folder: pathlib.Path, lang: str, count
 # -- measuring -----------------------------------------------------------------------------------------------------
 
 
-def gather(source: Iterator[Labels]) -> Figures:
-    """All figures of all pictures, by measure."""
+def gather(source: Iterator[Labels], *, line: int = 0, margin: float = 0.1) -> Figures:
+    """All figures of all pictures, by measure. ``line``: crops are brought to this height first, as a recognizer gets
+    them; 0: they are measured in the picture's own pixels. ``margin`` of the crops, in parts of the height."""
     out: Figures = defaultdict(list)
     for picture, quads, lengths in source:
         area = picture.shape[0] * picture.shape[1]
@@ -149,8 +154,11 @@ def gather(source: Iterator[Labels]) -> Figures:
         out["angle"] += np.degrees(g.reading_angles(quads)).tolist()
         out["height"] += g.heights(quads).tolist()
         out["length"] += [float(n) for n in lengths]
-        for crop in crop_quads(picture, quads, height=LARGEST // 2, margin=0.1):
-            for name, value in crop_figures(crop.image).items():
+        for crop in crop_quads(picture, quads, height=LARGEST // 2, margin=margin):
+            image = crop.image
+            if line:
+                image = np.repeat(crop_to_line(image, height=line)[..., None], 3, 2)
+            for name, value in crop_figures(image).items():
                 out[name].append(value)
     return dict(out)
 

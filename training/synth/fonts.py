@@ -36,6 +36,8 @@ BY_HAND = (
     "cute-font*", "himnaelaneun*", "stylish*", "yeon-sung*", "BMYEONSUNG*", "BMJUA*", "jua*", "Eunjin.*", "dongle*",
     "kirang*",
 )
+# Bold cuts: half of all files, but a small part of what is printed.
+HEAVY = ("*-[6-9]00*", "*bold*", "*-bd.*", "*black*", "*heavy*")
 # Latin faces whose characters are equally wide, as tills, terminals and labels print them.
 MONO = (
     "*mono-latin*", "share-tech-mono*", "source-code-pro*", "courier-prime*", "vt323*", "dotgothic16*", "OCR[AB]*",
@@ -117,9 +119,10 @@ def _is_mono(name: str) -> bool:
 
 
 def _weight(name: str) -> float:
-    if any(fnmatch.fnmatch(name, p) for p in EVERYDAY):
-        return 3.0
-    return 2.5 if any(fnmatch.fnmatch(name, p) for p in BY_HAND) else 1.0
+    known = 3.0 if any(fnmatch.fnmatch(name, p) for p in EVERYDAY) else 1.0
+    if any(fnmatch.fnmatch(name, p) for p in BY_HAND):
+        known = max(known, 2.5)
+    return known * (0.5 if any(fnmatch.fnmatch(name.lower(), p) for p in HEAVY) else 1.0)
 
 
 def _ready(path: Path) -> tuple[str, frozenset[int]]:
@@ -134,7 +137,7 @@ def _chosen(root: Path, reserved: bool) -> list[tuple[Path, str, float]]:
         faces = [p for p in fonts_of(root / sub) if any(fnmatch.fnmatch(p.name, r) for r in RESERVED) == reserved]
         found += [(path, "hangul", _weight(path.name)) for path in faces]
     latin = fonts_of(root / "latin")
-    found += [(path, "latin", 1.0) for i, path in enumerate(latin) if (i % 10 == 9) == reserved]
+    found += [(path, "latin", _weight(path.name)) for i, path in enumerate(latin) if (i % 10 == 9) == reserved]
     if not reserved and (root / "machine").is_dir():
         # OCRBX draws white on black boxes: no letters that a word could be made of.
         machine = [p for p in sorted((root / "machine").glob("OCR*")) if p.stem != "OCRBX"]

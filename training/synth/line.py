@@ -326,6 +326,8 @@ class LineSynth:
             image = cv2.resize(image, (out_w, out_h), interpolation=cv2.INTER_AREA)
         # Screens, scans and steady hands are as common as bad light: many samples stay nearly clean.
         strength = hard * float(rng.uniform(0.05, 1.0)) * min(1.0, native / 20 + 0.15)
+        if rng.random() < 0.2:
+            strength *= 0.3
         if rng.random() < self.printed and native > 11:
             image = degrade.bitonal(rng, image)
             strength *= 0.3
@@ -362,7 +364,7 @@ class LineSynth:
     def _ground(self, rng: Rng, shape: tuple[int, int], waves: bool = False) -> NDArray[np.float32]:
         h, w = shape
         u = 0.7 if waves else rng.random()
-        level = float(rng.uniform(0, 255)) if rng.random() < 0.55 else float(rng.uniform(185, 255))
+        level = float(rng.uniform(0, 255)) if rng.random() < 0.45 else float(rng.uniform(185, 255))
         if u < 0.5 or not self.backgrounds:
             return np.full((h, w), level, np.float32)
         if u < 0.62:
@@ -407,7 +409,7 @@ class LineSynth:
         if least < 20.0:  # hardly told from its ground: carved, embossed, faded
             ink = mean + float(rng.choice([-1, 1])) * rng.uniform(18, 45)
             ink = float(np.clip(ink, 0, 255)) if 0 <= ink <= 255 else float(2 * mean - ink)
-        elif rng.random() < 0.45:  # printed text goes to the end of the scale
+        elif rng.random() < 0.6:  # printed text goes to the end of the scale
             ink = a + (b - a) * rng.uniform(0, 0.25) if a == 0.0 else b - (b - a) * rng.uniform(0, 0.25)
         out = ground
         if len(layers) > 1:
