@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_ocr.ctc import decompose
 from training.synth.texts import Texts
 
 LISTS = {
@@ -113,6 +114,18 @@ def test_every_syllable_can_be_drawn(texts: Texts) -> None:
         drawn.add(texts.syllable(rng))
     assert set(rng.asked) == {11172}
     assert drawn == {chr(c) for c in range(0xAC00, 0xD7A4)}
+
+
+def test_look_alikes_differ_in_one_letter(texts: Texts) -> None:
+    rng = np.random.default_rng(0)
+    for c in "합출물제화가":
+        for _ in range(30):
+            other = texts.look_alike(rng, c)
+            same = sum(a == b for a, b in zip(decompose(c), decompose(other), strict=True))
+            assert other != c and len(other.encode("euc-kr")) == 2
+            assert same == 2, (c, other)
+    assert "압" in {texts.look_alike(rng, "합") for _ in range(100)}
+    assert all(len(texts.look_alike(rng, c)) == 1 for c in "A뷁")
 
 
 def test_names_use_common_syllables(texts: Texts) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_ocr.ctc import compose, decompose
 from training.synth import people
 
 __all__ = ["Texts"]
@@ -142,6 +143,22 @@ class Texts:
             return self._strokes[int(rng.integers(len(self._strokes)))]
         return self._syllables[int(rng.integers(len(self._syllables)))]
 
+    def look_alike(self, rng: Rng, c: str) -> str:
+        """A syllable of KS X 1001 that differs from ``c`` in one letter, by one that is easily taken for it: 합 for 압,
+        출 for 줄, 몰 for 물. Any syllable, where ``c`` has no such neighbour."""
+        if not "가" <= c <= "힣":
+            return self.syllable(rng)
+        parts = decompose(c)
+        near = [
+            compose(*parts[:k], other, *parts[k + 1 :])
+            for k, groups in enumerate(_ALIKE)
+            for group in groups
+            if parts[k] in group
+            for other in group - {parts[k]}
+        ]
+        near = [x for x in near if _in_ksx1001(x)]
+        return _choice(rng, near) if near else self.syllable(rng)
+
     def korean(self, rng: Rng) -> str:
         u = rng.random()
         if u < 0.40:
@@ -150,6 +167,8 @@ class Texts:
                 word += _choice(rng, _JOSA)
             if rng.random() < 0.45:  # a rare syllable within a real word, so that the eye is trusted before the habit
                 at = int(rng.integers(len(word)))
+                if rng.random() < 0.4:
+                    return word[:at] + self.look_alike(rng, word[at]) + word[at + 1 :]
                 word = word[:at] + self.syllable(rng) + word[at + int(rng.random() < 0.7) :]
             return word
         if u < 0.50:
@@ -368,6 +387,18 @@ class Texts:
         if lang == "en" and u < 0.5:
             return " ".join(self.english(rng) for _ in range(n_words))
         return " ".join(self.word(rng, lang, charset) for _ in range(n_words))
+
+
+def _numbers(letters: str, groups: str) -> tuple[frozenset[int], ...]:
+    return tuple(frozenset(letters.index(c) for c in group) for group in groups.split(","))
+
+
+# Letters that are taken for one another in small or blurred print: by initial, medial and final.
+_ALIKE = (
+    _numbers("ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ", "ㅇㅎ,ㅅㅈㅊ,ㅈㅉ,ㅅㅆ,ㄱㅋㄲ,ㄷㅌㄸㄹ,ㅁㅂㅍㅇ,ㅂㅃ"),
+    _numbers("ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ", "ㅏㅑㅣ,ㅓㅕㅣ,ㅐㅔㅒㅖㅏ,ㅗㅛㅡ,ㅜㅠㅡㅗ,ㅘㅙㅚ,ㅞㅟㅢ"),
+    _numbers(" ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ", "ㅇㅁ,ㄴㄹㄷ,ㅅㅈㅊㅆ,ㄱㅋㄲ,ㅂㅁㅍ,ㄹㄺㄻ, ㄴ"),
+)
 
 
 def _choice(rng: Rng, items: list[str]) -> str:
