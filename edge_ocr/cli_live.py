@@ -29,6 +29,7 @@ examples:
 JSON: {"event", "track", "frame", "ms", "text", "confidence", "quad": [[x, y] x 4], "hints": [{"kind", "value",
   "sentence"}]}. "event" is appeared, updated, stable or lost; "track" numbers texts, "frame" the frames that were
   looked at; "ms" is the frame's time since the first one. With --scan mrz or idcard the text has several lines.
+  With --mask, what was masked and need not have been is told again, as updated.
   Cameras and streams drop frames rather than fall behind; files are read whole unless --realtime. How many frames
   there were goes to standard error.
 
@@ -43,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print a JSON object a line, one for each event")
     parser.add_argument("--scan", choices=("text", "plate", "idcard", "mrz"), default="text",
                         help="what to read: any text (default), number plates, identity papers, machine-readable zones")
-    parser.add_argument("--mask", action="store_true", help="mask identity numbers in what is printed")
+    parser.add_argument("--mask", action="store_true", help="mask identity numbers in what is printed, as "
+                        "edge-ocr redact does; digits that may be a piece of one, until they have settled")
     parser.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), default=0, metavar="DEGREES",
                         help="turn frames clockwise by 90, 180 or 270")
     parser.add_argument("--mirror", action="store_true", help="swap left and right")
@@ -74,6 +76,7 @@ def _box(text: str) -> tuple[float, ...]:
 def live(ocr: OCR | ScanReader, options: argparse.Namespace) -> int:
     """Prints the events of a source, and returns the exit status."""
     from edge_ocr.capture import Capture
+    from edge_ocr.redact_live import LiveMask
     from edge_ocr.stream import Stream
 
     source = Capture(
@@ -87,13 +90,14 @@ def live(ocr: OCR | ScanReader, options: argparse.Namespace) -> int:
             ocr, source, roi=options.roi, min_height=options.min_height, min_confidence=least,
             language=options.hints,
         )
+        mask = LiveMask(roi=options.roi, pieces=options.scan == "text") if options.mask else None
         for seen in stream.frames():
             frames, seconds = seen.frame + 1, seen.seconds
-            for event in seen.events:
+            for event in seen.events if mask is None else mask.events(seen):
                 _tell(event, options)
             if options.max_frames is not None and frames >= options.max_frames:
                 break
-        for event in stream.close():
+        for event in stream.close() if mask is None else mask.close(stream.close()):
             _tell(event, options)
     again = f", found again {source.reconnects} times" if source.reconnects else ""
     print(f"edge-ocr: {frames} frames of {seconds:.1f} s, {source.dropped} dropped{again}", file=sys.stderr)
@@ -101,12 +105,6 @@ def live(ocr: OCR | ScanReader, options: argparse.Namespace) -> int:
 
 
 def _tell(event: Event, options: argparse.Namespace) -> None:
-    if options.mask:
-        from dataclasses import replace
-
-        from edge_ocr.redact import mask_text
-
-        event = replace(event, text=mask_text(event.text))
     if options.json:
         print(json.dumps(event.to_dict(), ensure_ascii=False), flush=True)
         return

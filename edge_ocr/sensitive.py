@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from edge_ocr.errors import InputError
 
-__all__ = ["DEFAULT", "Policy", "Span", "find", "has_licence", "marked", "mask_text"]
+__all__ = ["DEFAULT", "Policy", "Span", "find", "has_licence", "marked", "mask_text", "plain_digits"]
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ _TD1 = re.compile(r"[ACI][A-Z<][A-Z<]{3}[A-Z0-9<]{10}([A-Z0-9<]{15})")
 _TD1_DATES = re.compile(rf"(?:{_D}|<){{6}}{_D}[MFX<](?:{_D}|<){{6}}{_D}[A-Z<]{{3}}([A-Z0-9<]{{11}})[0-9]")
 
 
-def _plain(text: str) -> str:
+def plain_digits(text: str) -> str:
     """The same text, place by place, with plain digits and dashes."""
     out = []
     for c in text:
@@ -121,7 +121,7 @@ def _is_date(digits: str) -> bool:
 
 def find(text: str, policy: Policy) -> list[Span]:
     """What of a text is to be masked; lines are parted by newlines, words by spaces."""
-    plain = _plain(text)
+    plain = plain_digits(text)
     out: list[Span] = []
     if policy.resident:
         out += _resident_spans(plain, policy)
@@ -170,7 +170,7 @@ def _is_licence(text: str) -> bool:
 
 def has_licence(text: str) -> bool:
     """Whether a driver licence number stands in it, written as such numbers are."""
-    plain = _plain(text)
+    plain = plain_digits(text)
     return _BARE.search(plain) is not None or any(_is_licence(x.group()) for x in _LICENCE.finditer(plain))
 
 

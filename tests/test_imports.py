@@ -26,7 +26,7 @@ LEVELS = [
     {"reader"},
     {"capture", "quality", "track", "vote", "extent", "scanners", "redact", "draw", "formats"},
     {"events"},
-    {"followed"},
+    {"followed", "redact_live"},
     {"stream"},
     {"bulk", "serve"},
     {"cli_bulk", "cli_formats", "cli_live", "cli_redact", "cli_scan", "cli_serve"},
