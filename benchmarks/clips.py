@@ -5,7 +5,8 @@ r"""Labelled pictures to videos as a hand or a car would film them, with the tru
     python -m benchmarks.clips demo/sample.jpg --out demo --name clip --seconds 5 --fps 12 --from 0.3,0.44 \
         --to 0.74,0.5 --zoom 0.95,1.0 --seed 3
 
-A labelled folder holds ``images/`` and ``labels.jsonl`` (``{"image", "polygons", "texts", "ignore"}`` a line); a plain
+A labelled folder holds ``images/`` and ``labels.jsonl`` (``{"image", "polygons", "texts", "ignore"}`` a line); pictures
+whose texts have no place there (``polygons`` null or empty), or that cannot be read, are named and left out. A plain
 picture is filmed without a truth. ``--draw`` makes boards of a few words instead, lettered in faces that training
 leaves aside. Each clip becomes ``NAME.mp4`` (or .avi) and ``NAME.jsonl``: a first line with how it was made, then, for
 each frame, ``{"frame", "ms", "polygons", "texts", "ids", "ignore", "blur"}``: ``ids`` number the texts of the picture,
@@ -14,6 +15,8 @@ each frame, ``{"frame", "ms", "polygons", "texts", "ids", "ignore", "blur"}``: `
 The camera is a pinhole over the flat picture: a path, a tremor of the hand, zoom and tilt; the lens hunts for focus;
 the exposure takes time (motion blur) and settles when the light changes; rows are read one after the other (rolling
 shutter); noise; the codec compresses. The same arguments give the same frames.
+
+Exit status: 0 clips were made, 1 none.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from edge_ocr.errors import EdgeOcrError
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -301,12 +306,22 @@ def sources(options: argparse.Namespace) -> Iterator[tuple[str, Image, dict[str,
     """(name, picture, labels) of everything that is to be filmed."""
     for path in options.pictures:
         if path.is_file():
-            yield path.stem, load(path), None
+            try:
+                yield path.stem, load(path), None
+            except EdgeOcrError as error:
+                tell(str(error))
             continue
-        rows = (path / "labels.jsonl").read_text(encoding="utf-8").splitlines()
-        for row in [json.loads(line) for line in rows if line.strip()][: options.limit]:
-            if row["polygons"]:
-                yield f"{path.name}-{Path(row['image']).stem}", load(path / row["image"]), row
+        for row in labelled(path / "labels.jsonl")[: options.limit]:
+            picture = path / row["image"]
+            try:
+                wrong = problem(row)
+                image = load(picture) if not wrong else None
+            except EdgeOcrError as error:
+                wrong, image = str(error), None
+            if image is not None:
+                yield f"{path.name}-{picture.stem}", image, row
+            else:
+                tell(wrong if str(picture) in wrong else f"{picture}: {wrong}")
     if options.draw:
         from training.synth.texts import Texts
 
@@ -319,6 +334,47 @@ def sources(options: argparse.Namespace) -> Iterator[tuple[str, Image, dict[str,
             words = [say(rng, "ko" if rng.random() < 0.6 else "en") for _ in range(5)]
             image, labels = draw_board(rng, reserved, words, (1280, 960))
             yield f"board-{k:03d}", image, labels
+
+
+def labelled(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file of labels; none, and a word about it, where there is no such file."""
+    try:
+        rows = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        tell(f"{path}: {error.strerror}")
+        return []
+    found = []
+    for number, line in enumerate(rows, 1):
+        try:
+            row = json.loads(line) if line.strip() else None
+        except json.JSONDecodeError as error:
+            tell(f"{path}, line {number}: no JSON: {error}")
+            continue
+        if isinstance(row, dict) and isinstance(row.get("image"), str):
+            found.append(row)
+        elif row is not None:
+            tell(f'{path}, line {number}: expected an object with "image"')
+    return found
+
+
+def problem(row: dict[str, Any]) -> str:
+    """What keeps a picture's labels from being the truth of a clip; empty if nothing does."""
+    polygons, texts, ignore = (row.get(key) for key in ("polygons", "texts", "ignore"))
+    if not polygons:
+        return "left out: its labels do not say where its texts stand (polygons is null, empty or missing)"
+    try:
+        shape: tuple[int, ...] = np.array(polygons, float).shape
+    except (TypeError, ValueError):
+        shape = ()
+    if len(shape) != 3 or shape[1:] != (4, 2):
+        return "left out: a polygon of its labels is not four points of two numbers"
+    if not isinstance(texts, list) or any(x is not None and len(x) != len(polygons) for x in (texts, ignore)):
+        return "left out: its labels have not as many texts as polygons"
+    return ""
+
+
+def tell(message: str) -> None:
+    print(f"clips: {message}", file=sys.stderr, flush=True)
 
 
 def load(path: Path) -> Image:
@@ -361,6 +417,8 @@ def main() -> int:
         path = make(picture, labels, shot, target, seed=seed, codec=options.codec, source=name)
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB", flush=True)
         made += 1
+    if not made:
+        tell("no clip was made: give a labelled folder, a picture, or --draw N")
     return 0 if made else 1
 
 

@@ -2,6 +2,7 @@
 
     python -m benchmarks.live out/clips --threads 2 --out out/live.json
     python -m benchmarks.live out/clips --realtime
+    python -m benchmarks.live out/plates --scan plate
     python -m benchmarks.live out/clips --memory 10000
 
 Clips are videos with a truth beside them (``benchmarks/clips.py``). A text counts when it could be read (wholly in
@@ -18,6 +19,11 @@ Per clip and over all:
 - flicker: changes after a text was stable, a stable text; tracks: track numbers a text
 - cpu_ms: CPU time a frame, mean and 95th percentile; detections and reads a frame; fps that this machine could do
 
+``--scan plate|mrz|idcard`` reads as ``edge-ocr live --scan`` does, and only that. Plates are texts like any other. A
+document is told as one text for all that stands in it: each of its labelled texts counts by itself, and is right where
+the document says it somewhere, by letters and digits alone, dates as ISO 8601. Labels must be of plates, zones or cards
+alone, since every labelled text counts.
+
 ``--realtime`` plays each clip at its own pace as a camera would bring it: frames dropped, and how old a frame was when
 it was looked at (the last one of a clip is left out: none comes that could take its place). ``--memory N`` runs N
 frames of changing size: resident memory after a tenth of them and at the end, and threads. Prints JSON.
@@ -28,17 +34,20 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import re
 import sys
 import time
 import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edge_ocr import OCR, Capture, Event, Frame, Stream, __version__
-from edge_ocr.geometry import clean, quad_iou_matrix
+from edge_ocr import OCR, Capture, Event, Frame, Stream, __version__, scan_reader
+from edge_ocr.events import Reader
+from edge_ocr.geometry import bounding_boxes, clean, quad_iou_matrix
 from edge_ocr.manifest import QualityLimits
 from edge_ocr.types import Quad, Region, TextWord
 
@@ -48,6 +57,8 @@ def main() -> int:
     parser.add_argument("clips", nargs="+", type=Path, metavar="CLIP|FOLDER")
     parser.add_argument("--models", type=Path, metavar="DIR")
     parser.add_argument("--lang", default="ko,en", metavar="L,L")
+    parser.add_argument("--scan", choices=("text", "plate", "idcard", "mrz"), default="text",
+                        help="read only these, as edge-ocr live --scan does")
     parser.add_argument("--threads", type=int, default=2, metavar="N")
     parser.add_argument("--least", type=float, default=1.0, metavar="SECONDS")
     parser.add_argument("--fold", action="store_true", help="compare letters and digits only, without case")
@@ -62,10 +73,13 @@ def main() -> int:
     if not clips:
         print("there is no clip; make some: python -m benchmarks.clips --help", file=sys.stderr)
         return 2
-    ocr = OCR(tuple(options.lang.split(",")), threads=options.threads, models_dir=options.models)
+    given: dict[str, Any] = {"threads": options.threads, "models_dir": options.models}
+    ocr: Any = OCR(tuple(options.lang.split(",")), **given) if options.scan == "text" else scan_reader(
+        options.scan, **given
+    )
     ocr.warm_up()
     report: dict[str, Any] = {
-        "made_by": "benchmarks/live.py", "edge_ocr": __version__, "threads": options.threads,
+        "made_by": "benchmarks/live.py", "edge_ocr": __version__, "threads": options.threads, "scan": options.scan,
         "machine": f"{platform.machine()}, Python {platform.python_version()}", "clips": {},
     }
     every: list[dict[str, Any]] = []
@@ -100,9 +114,9 @@ def fold(text: str, hard: bool) -> str:
 
 
 class Noting:
-    """An ``OCR`` as a stream uses it, which notes what it read: (frame, quad, text)."""
+    """A reader as a stream uses it, which notes what it read: (frame, quad, text)."""
 
-    def __init__(self, ocr: OCR) -> None:
+    def __init__(self, ocr: Reader) -> None:
         self._ocr, self.frame = ocr, 0
         self.notes: list[tuple[int, Quad, str]] = []
 
@@ -123,10 +137,17 @@ class Noting:
         return words
 
 
-def play(ocr: OCR, clip: Path, options: argparse.Namespace) -> dict[str, Any]:
+class NotingScans(Noting):
+    """The same for a scanner, which says which texts may be told."""
+
+    def accepts(self, text: str) -> bool:
+        return bool(self._ocr.accepts(text))  # type: ignore[attr-defined]
+
+
+def play(ocr: Reader, clip: Path, options: argparse.Namespace) -> dict[str, Any]:
     """One clip, every frame of it."""
     rows = [json.loads(line) for line in clip.read_text(encoding="utf-8").splitlines()][1:]
-    reader = Noting(ocr)
+    reader = Noting(ocr) if options.scan == "text" else NotingScans(ocr)
     stream = Stream(reader, ())
     events: list[Event] = []
     cpu, wall, detections, reads = [], [], 0, 0
@@ -140,17 +161,21 @@ def play(ocr: OCR, clip: Path, options: argparse.Namespace) -> dict[str, Any]:
             detections += seen.detected
             reads += seen.reads
             events.extend(seen.events)
+    notes = reader.notes
+    if options.scan in DOCUMENTS:
+        events = [part for event in events for part in parts_of(event, rows)]
+        notes = [(n, q, said) for n, quad, text in notes for _, q, said in covered(quad, text, rows[n])]
     return {
         "cpu": cpu, "wall": wall, "detections": detections, "reads": reads,
         **judge(rows, events, options.least, options.fold),
         "right_fold": judge(rows, events, options.least, True)["right"],
-        "read": ever(rows, reader.notes, options.least, options.fold),
-        "read_fold": ever(rows, reader.notes, options.least, True),
+        "read": ever(rows, notes, options.least, options.fold),
+        "read_fold": ever(rows, notes, options.least, True),
         **(oracle(ocr, clip, rows, options) if options.oracle else {}),
     }  # fmt: skip
 
 
-def oracle(ocr: OCR, clip: Path, rows: list[dict[str, Any]], options: argparse.Namespace) -> dict[str, int]:
+def oracle(ocr: Reader, clip: Path, rows: list[dict[str, Any]], options: argparse.Namespace) -> dict[str, int]:
     """How many texts could be read in some frame, if one knew where they are."""
     notes: list[tuple[int, Quad, str]] = []
     with Capture(video_of(clip)) as source:
@@ -159,12 +184,61 @@ def oracle(ocr: OCR, clip: Path, rows: list[dict[str, Any]], options: argparse.N
             if row["frame"] % 3 or not places:
                 continue
             quads: list[Quad] = [((a[0], a[1]), (b[0], b[1]), (c[0], c[1]), (d[0], d[1])) for a, b, c, d in places]
+            if options.scan in DOCUMENTS:
+                quads = [around(quads)]
             words = ocr.read_regions(frame.image, [Region(q, 1.0) for q in quads])
             notes += [(row["frame"], q, w.text) for q, w in zip(quads, words, strict=True)]
+    if options.scan in DOCUMENTS:
+        notes = [(n, q, said) for n, quad, text in notes for _, q, said in covered(quad, text, rows[n])]
     return {
         "legible": ever(rows, notes, options.least, options.fold),
         "legible_fold": ever(rows, notes, options.least, True),
     }
+
+
+# -- documents -----------------------------------------------------------------------------------------------------
+
+DOCUMENTS = ("idcard", "mrz")
+DATE = re.compile(r"((?:19|20)\d\d)[\s.년/-]+(\d{1,2})[\s.월/-]+(\d{1,2})(?!\d)")
+WITHIN = 0.1  # of its own size by which a document's quad may miss a text of it
+
+
+def parts_of(event: Event, rows: list[dict[str, Any]]) -> list[Event]:
+    """What a document's event says of each labelled text in it, as an event of that text; the event itself where there
+    is none."""
+    found = covered(event.quad, event.text, rows[event.frame])
+    return [replace(event, track=1000 * event.track + key, text=said, quad=q) for key, q, said in found] or [event]
+
+
+def covered(quad: Quad, text: str, row: dict[str, Any]) -> list[tuple[int, Quad, str]]:
+    """(id, quad, what is said of it) of each labelled text whose middle lies in a document that reads as ``text``: the
+    label itself where the document says it, else all that it says."""
+    x0, y0, x1, y1 = bounding_boxes(np.array([quad], np.float64))[0]
+    by_x, by_y = WITHIN * (x1 - x0), WITHIN * (y1 - y0)
+    whole = fold(iso(text), True)
+    out = []
+    for key, label, polygon in zip(row["ids"], row["texts"], row["polygons"], strict=True):
+        x, y = np.mean(polygon, axis=0)
+        if x0 - by_x <= x <= x1 + by_x and y0 - by_y <= y <= y1 + by_y:
+            a, b, c, d = polygon
+            place: Quad = ((a[0], a[1]), (b[0], b[1]), (c[0], c[1]), (d[0], d[1]))
+            out.append((key, place, label if fold(iso(label), True) in whole else text))
+    return out
+
+
+def iso(text: str) -> str:
+    """Dates as a scanner tells them."""
+    return DATE.sub(lambda m: f"{m[1]}-{int(m[2]):02d}-{int(m[3]):02d}", text)
+
+
+def around(quads: Sequence[Quad]) -> Quad:
+    """The level rectangle around some texts."""
+    boxes = bounding_boxes(np.array(quads, np.float64))
+    (x0, y0), (x1, y1) = boxes[:, :2].min(0).tolist(), boxes[:, 2:].max(0).tolist()
+    return ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
+
+
+# -- right and wrong, text by text ---------------------------------------------------------------------------------
 
 
 def ever(rows: list[dict[str, Any]], notes: Sequence[tuple[int, Quad, str]], least: float, hard: bool) -> int:
@@ -275,7 +349,7 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
 # -- time and memory -----------------------------------------------------------------------------------------------
 
 
-def realtime(ocr: OCR, clips: list[Path]) -> dict[str, Any]:
+def realtime(ocr: Reader, clips: list[Path]) -> dict[str, Any]:
     """The clips at their own pace: what is dropped, and how old frames are when they are taken."""
     ages: list[float] = []
     taken = dropped = 0
@@ -294,7 +368,7 @@ def realtime(ocr: OCR, clips: list[Path]) -> dict[str, Any]:
     }
 
 
-def memory(ocr: OCR, clip: Path, count: int) -> dict[str, Any]:
+def memory(ocr: Reader, clip: Path, count: int) -> dict[str, Any]:
     """Resident memory and threads over many frames of changing size."""
     stream = Stream(ocr, ())
     early: dict[str, float] = {}

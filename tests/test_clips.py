@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.clips import KINDS, Camera, Shot, film, make, random_shot, seen_at, truth
+from benchmarks.clips import KINDS, Camera, Shot, film, main, make, random_shot, seen_at, truth
 
 Image = NDArray[np.uint8]
 
@@ -114,3 +114,44 @@ def test_a_clip_and_its_truth_on_disk(tmp_path: pathlib.Path) -> None:
         good, frame = reader.read()
         assert good
         assert np.abs(centres(np.asarray(frame, np.uint8)) - np.array(row["polygons"]).mean(1)).max() < 2.0
+
+
+def test_labels_without_places_are_said_and_the_others_filmed(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image, quads = marked()
+    folder, out = tmp_path / "set", tmp_path / "out"
+    folder.mkdir()
+    truth = {"polygons": quads.tolist(), "texts": list("abcd")}
+    good = {"image": "good.png", **truth}
+    rows = [
+        {"image": "null.png", "polygons": None, "texts": ["a"]}, {"image": "none.png", "polygons": [], "texts": []},
+        {"image": "few.png", **truth, "texts": ["a"]}, {"image": "missing.png", **truth},
+        {"image": "flat.png", "polygons": [[1, 2, 3, 4]], "texts": ["a"]}, {"image": "text.png", **truth},
+        {"picture": "x"}, good,
+    ]
+    for row in rows:
+        if row.get("image") not in (None, "missing.png"):
+            cv2.imwrite(str(folder / row["image"]), image)
+    (folder / "text.png").write_text("no picture")
+    (folder / "labels.jsonl").write_text("\n".join([*(json.dumps(row) for row in rows), "{"]), encoding="utf-8")
+    use = ["clips", str(folder), "--out", str(out), "--seconds", "0.1", "--size", "160x120", "--codec", "mjpg"]
+    monkeypatch.setattr("sys.argv", use)
+    assert main() == 0
+    assert sorted(path.name for path in out.iterdir()) == ["set-good-hand.avi", "set-good-hand.jsonl"]
+    said = capsys.readouterr().err.splitlines()
+    for name, words in (
+        ("null.png", "polygons is null"), ("none.png", "polygons is null, empty"), ("few.png", "as many texts"),
+        ("missing.png", ""), ("flat.png", "four points"), ("text.png", ""), ("line 7", "image"), ("line 9", "no JSON"),
+    ):
+        assert sum(name in line and words in line for line in said) == 1, (name, said)
+    assert len(said) == 8
+
+    (folder / "labels.jsonl").write_text(json.dumps(rows[0]), encoding="utf-8")
+    for arguments, words in ((use, "null.png"), (["clips", str(tmp_path / "away"), "--out", str(out)], "away"), (
+        ["clips", str(folder / "text.png"), "--out", str(out)], "text.png",
+    )):
+        monkeypatch.setattr("sys.argv", arguments)
+        assert main() == 1
+        said = capsys.readouterr().err.splitlines()
+        assert words in said[0] and "no clip was made" in said[-1]
