@@ -19,14 +19,22 @@ class Reads:
         self.asked: list[int] = []
 
     def recognize(self, crops: list[np.ndarray]) -> list[TextWord]:
-        self.asked = [int(crop[0, 0, 0]) for crop in crops]
-        return [self.words[k] for k in self.asked]
+        asked = [int(crop[0, 0, 0]) for crop in crops]
+        self.asked += asked
+        return [self.words[k] for k in asked]
+
+
+def readers_of(ko: list[tuple[str, float]], en: list[tuple[str, float]]) -> list[Reads]:
+    return [Reads(ko, "abc019,.%₩℃"), Reads(en, "abcW019,.%'")]
+
+
+def chosen_by(readers: list[Reads]) -> list[str]:
+    crops = [np.full_like(CROP, k) for k in range(len(readers[0].words))]
+    return [w.text for w in choose(readers, [True, False], [crops, crops])]
 
 
 def chosen(ko: list[tuple[str, float]], en: list[tuple[str, float]]) -> list[str]:
-    crops = [np.full_like(CROP, k) for k in range(len(ko))]
-    readers = [Reads(ko, "abc019,.%₩℃"), Reads(en, "abcW019,.%'")]
-    return [w.text for w in choose(readers, [True, False], [crops, crops])]
+    return chosen_by(readers_of(ko, en))
 
 
 def test_hangul_stays_and_latin_goes_to_who_may_be_a_little_less_sure():
@@ -45,3 +53,46 @@ def test_a_page_of_numbers_is_in_no_language():
     assert chosen(ko, [*numbers, ("9,1009!", 0.95)])[-1] == "9,100원"
     latin = [("abc", 0.95)] * 20  # in a Latin picture the same doubt goes the other way
     assert chosen([*latin, ("9,100원", 0.9)], [*latin, ("9,1009!", 0.95)])[-1] == "9,1009!"
+
+
+def test_what_is_settled_is_not_read_twice():
+    readers = readers_of([("가", 0.9), ("019", 0.99), ("01, 9", 0.99), ("1", 0.9)], [("b", 0.9)] * 4)
+    assert chosen_by(readers) == ["가", "019", "b", "b"]
+    assert readers[1].asked == [2, 3]
+
+
+def test_in_a_foreign_picture_the_reader_of_hangul_is_asked_for_no_more_than_can_count():
+    ko = [("abc", 0.95)] * 100
+    en = [("cab", 0.95)] * 100
+    en[51] = ("", 0.0)
+    en[53] = ("ab", 0.7)
+    ko[53] = ("a가", 0.9)
+    readers = readers_of(ko, en)
+    got = chosen_by(readers)
+    assert got[51] == "abc" and got[53] == "a가" and set(got[:51] + got[54:]) == {"cab"}
+    assert len(readers[0].asked) < 24 and {51, 53} <= set(readers[0].asked)
+    assert sorted(readers[1].asked) == list(range(100))
+
+
+def test_one_word_of_hangul_in_the_sample_and_all_are_read():
+    ko = [("abc", 0.95)] * 100
+    ko[0] = ("가", 0.95)
+    readers = readers_of(ko, [("cab", 0.95)] * 100)
+    chosen_by(readers)
+    assert sorted(readers[0].asked) == list(range(100))
+    ko[0] = ("₩9", 0.95)  # nor does a sign which only that reader can write leave the rest to the other
+    readers = readers_of(ko, [("cab", 0.95)] * 100)
+    assert chosen_by(readers)[0] == "₩9"
+    assert sorted(readers[0].asked) == list(range(100))
+
+
+def test_the_same_is_chosen_whether_all_are_read_or_what_can_count(monkeypatch):
+    rng = np.random.default_rng(0)
+    texts = ["abc", "019", "a1", "cab", "99"]
+    for _ in range(20):
+        ko = [(texts[int(rng.integers(5))], float(rng.uniform(0.3, 1))) for _ in range(90)]
+        en = [(texts[int(rng.integers(5))], float(rng.uniform(0.3, 1))) for _ in range(90)]
+        monkeypatch.setattr("edge_ocr.choose._SAMPLE", 16)
+        some = chosen(ko, en)
+        monkeypatch.setattr("edge_ocr.choose._SAMPLE", 1000)
+        assert some == chosen(ko, en)
