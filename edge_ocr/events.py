@@ -76,8 +76,9 @@ class Track:
 class Seen:
     """One frame and what came of it: the upright ``image``, its number among the frames taken, seconds since the
     first one, the events that it gave, all texts in it, hints for the user (of the frame where it shows no text),
-    whether it was detected in, how many texts were read in it, milliseconds by stage, and how many frames the source
-    has dropped so far."""
+    whether it was detected in, how many texts were read in it, milliseconds by stage, how many frames the source
+    has dropped so far, and how many it left out because they cannot be decoded. ``advice`` is the sentence to tell the
+    user now, while nothing is read: the worst hint's, once when it changes, and not all the time; else ""."""
 
     image: Image
     frame: int
@@ -89,6 +90,8 @@ class Seen:
     reads: int
     ms: dict[str, float]
     dropped: int
+    skipped: int = 0
+    advice: str = ""
 
 
 class Reader(Protocol):

@@ -7,6 +7,7 @@ voted on (``vote``). Time is that of the frames, never the machine's, so the sam
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -62,6 +63,10 @@ _INWARD = 0.15  # how far an end follows the detector's inwards, who rather lose
 _NEAR = 3.0  # heights within which a text that went missing is looked for, if the same is read
 _PIECES = 3  # detections in a row that find a text in pieces, or as part of a larger one, until that is believed
 
+# When to advise the user while nothing is read: seconds.
+_HOLD = 0.5  # so long the trouble must last, which a quick pan and a camera that wakes up do not
+_ADVISE = 3.0  # and so long ago the last advice must be
+
 
 class Stream:
     """Reads text from moving pictures: ``for event in Stream(ocr, source)``.
@@ -74,9 +79,15 @@ class Stream:
     "ko".
 
     ``frames()`` gives each frame with everything that is known of it instead; ``process`` takes frames one at a time.
-    Live sources drop frames so that the delay does not grow (``Capture``); files are read whole.
+    Live sources drop frames so that the delay does not grow (``Capture``); files are read whole. Where nothing can be
+    read there are no events; what keeps the camera from reading is in ``hints`` all the time: the hints of the newest
+    frame.
 
-    Raises InputError for arguments that cannot be, and what ``Capture`` raises.
+    Pictures and frames that cannot be decoded are left out, and a video that ends before its time ends the events:
+    both give a CaptureWarning.
+
+    Raises InputError for arguments that cannot be, a ``roi`` outside the first frame among them, and what ``Capture``
+    raises: for a source that is lost or fails while it is read, too.
     """
 
     def __init__(
@@ -90,10 +101,6 @@ class Stream:
         lost_after: float = 1.0,
         language: str = "en",
     ) -> None:
-        if roi is not None:
-            roi = tuple(float(v) for v in roi)
-            if len(roi) != 4 or not np.isfinite(roi).all() or roi[2] - roi[0] < 1 or roi[3] - roi[1] < 1:
-                raise InputError(f"roi: expected (x0, y0, x1, y1) with x0 < x1 and y0 < y1, found {roi!r}")
         if min_confidence is None:
             min_confidence = ocr.min_confidence
         for name, value, high in (
@@ -103,7 +110,8 @@ class Stream:
                 raise InputError(f"{name}: expected a number in 0..{high:g}, found {value!r}")
         hints(Quality(), None, language=language)
         self.source = source
-        self.roi = roi
+        self.roi = None if roi is None else _box(roi)
+        self.hints: tuple[Hint, ...] = ()
         self.min_height = float(min_height)
         self.min_confidence = float(min_confidence)
         self.lost_after = float(lost_after)
@@ -122,6 +130,8 @@ class Stream:
         self._detected = -1e9
         self._size = (0, 0)
         self._frame_hints: tuple[Hint, ...] = ()
+        self._trouble, self._since = "", 0.0  # what keeps the camera from reading, and since when
+        self._advised, self._advised_at = "", -1e9  # what the user was told of that, and when
 
     # -- sources ---------------------------------------------------------------------------------------------------
 
@@ -143,7 +153,8 @@ class Stream:
 
     def _each(self, source: Iterable[Frame]) -> Iterator[Seen]:
         for frame in source:
-            yield self.process(frame, dropped=int(getattr(source, "dropped", 0)))
+            dropped, skipped = (int(getattr(source, name, 0)) for name in ("dropped", "skipped"))
+            yield self.process(frame, dropped=dropped, skipped=skipped)
 
     def close(self) -> tuple[Event, ...]:
         """Ends all texts: "lost" for each that was told."""
@@ -153,9 +164,9 @@ class Stream:
 
     # -- one frame -------------------------------------------------------------------------------------------------
 
-    def process(self, frame: Frame, *, dropped: int = 0) -> Seen:
+    def process(self, frame: Frame, *, dropped: int = 0, skipped: int = 0) -> Seen:
         """Takes the next frame. Its timestamp counts if it is later than the last one's; else a millisecond after
-        that does. Raises ImageError."""
+        that does. Raises ImageError, and InputError for a first frame that lies outside the region of interest."""
         start = time.perf_counter()
         image = load_image(frame)
         self._frame += 1
@@ -169,6 +180,7 @@ class Stream:
             events.extend(self.close())
             self._size = (image.shape[0], image.shape[1])
             self._flow, self._scene = Flow(), None
+            self._check_window()
 
         small, scale = small_grey(image)
         motion = self._flow.step(small, scale, np.array([text.quad for text in self._texts]))
@@ -197,17 +209,20 @@ class Stream:
         spent["total"] = _lap(start)
         tracks = tuple(self._track(text) for text in self._texts if self._visible(text))
         told = {hint.kind: hint for track in tracks for hint in track.hints}
+        self.hints = tuple(told.values()) if tracks else self._frame_hints
         return Seen(
             image=image,
             frame=self._frame,
             seconds=self._now - self._first,
             events=tuple(events),
             tracks=tracks,
-            hints=tuple(told.values()) if tracks else self._frame_hints,
+            hints=self.hints,
             detected=detect,
             reads=len(chosen),
             ms=spent,
             dropped=dropped,
+            skipped=skipped,
+            advice=self._advice(any(track.text for track in tracks)),
         )
 
     # -- where texts are -------------------------------------------------------------------------------------------
@@ -272,6 +287,14 @@ class Stream:
             return 0, 0, w, h
         x0, y0, x1, y1 = (round(v) for v in self.roi)
         return max(x0, 0), max(y0, 0), min(x1, w), min(y1, h)
+
+    def _check_window(self) -> None:
+        """Raises InputError where nothing could ever be found. Only at the first frame: a folder's pictures may differ
+        in size."""
+        x0, y0, x1, y1 = self._window()
+        if self._frame == 0 and (x1 <= x0 or y1 <= y0):
+            h, w = self._size
+            raise InputError(f"roi: {self.roi} lies outside the frame, which is {w} pixels wide and {h} high")
 
     def _settle(self, which: Match, found: g.Array) -> list[Event]:
         """Brings the texts in line with what a detection found."""
@@ -484,6 +507,19 @@ class Stream:
     def _hints(self, text: Followed) -> tuple[Hint, ...]:
         return hints(text.quality, self._limits, language=self.language) if text.quality is not None else ()
 
+    def _advice(self, reads: bool) -> str:
+        """What the user is to be told in this frame."""
+        trouble = "" if reads or not self.hints else self.hints[0].kind
+        if trouble != self._trouble:
+            self._trouble, self._since = trouble, self._now
+        lasted = self._now - self._since
+        if reads or (not trouble and lasted >= _ADVISE):
+            self._advised = ""  # it was of use; when the trouble comes again, it is told again
+        if not trouble or trouble == self._advised or lasted < _HOLD or self._now - self._advised_at < _ADVISE:
+            return ""
+        self._advised, self._advised_at = trouble, self._now
+        return self.hints[0].sentence
+
     def _event(self, kind: str, text: Followed) -> Event:
         return Event(
             event=kind,
@@ -502,6 +538,16 @@ class Stream:
         return Track(
             text.track, _quad(text.quad), text.told, confidence, text.stable, text.quality, self._hints(text)
         )
+
+
+def _box(roi: Sequence[float]) -> tuple[float, float, float, float]:
+    """A region of interest, checked."""
+    if not isinstance(roi, (str, bytes)):
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            x0, y0, x1, y1 = (float(v) for v in roi)
+            if np.isfinite([x0, y0, x1, y1]).all() and x1 - x0 >= 1 and y1 - y0 >= 1:
+                return x0, y0, x1, y1
+    raise InputError(f"roi: expected four numbers (x0, y0, x1, y1) with x0 < x1 and y0 < y1, in pixels, found {roi!r}")
 
 
 def _lap(start: float) -> float:

@@ -185,9 +185,33 @@ def test_region_of_interest_and_least_height() -> None:
         assert {e.text for e in found} == {expected}
         (first,) = {np.array(e.quad).min(0).round().astype(int).tolist()[0] for e in found}
         assert abs(first - (50 if expected == "111" else 400)) <= 2
-    assert events(film([image] * 10), roi=(5000, 5000, 6000, 6000)) == []
     assert events(film([image] * 5), min_height=40) == []
     assert len(events(film([image] * 5), min_height=30)) > 0
+
+
+@pytest.mark.parametrize("roi", [(5000, 5000, 6000, 6000), (-90, 0, -10, 480), (640, 0, 700, 480)])
+def test_a_region_outside_the_first_frame_is_said(roi: tuple[float, ...]) -> None:
+    image = put(ground(), "111", 50, 50)
+    with pytest.raises(InputError, match=r"roi: .* outside the frame, which is 640 pixels wide and 480 high"):
+        events(film([image]), roi=roi)
+
+
+def test_a_later_frame_may_be_smaller_than_the_region() -> None:
+    image = put(ground(), "222", 400, 300)
+    found = events(film([image] * 5 + [image[:100, :100].copy()] * 5 + [image] * 5), roi=(320, 200, 640, 480))
+    assert [e.text for e in found if e.event == "appeared"] == ["222", "222"]
+
+
+@pytest.mark.parametrize(
+    "roi",
+    ["1234", b"1234", 5, (1, 2, 3), (1, 2, 3, 4, 5), (1, 2, "x", 4), (1, 2, None, 4), [(1, 2), (3, 4)], {}, object(),
+     (0, 0, float("nan"), 9), (0, 0, float("inf"), 9), (0, 0, 1e400, 9), (0, 0, 10**400, 9), (5, 0, 5, 9), (9, 9, 0, 0),
+     (0, 0, 3j, 9)],
+)  # fmt: skip
+def test_what_is_no_region_is_said(roi: Any) -> None:
+    with pytest.raises(InputError, match=r"^roi: expected four numbers \(x0, y0, x1, y1\)"):
+        Stream(PlateReader(), roi=roi)
+    assert Stream(PlateReader(), roi=np.array([1, 2, 30, 40])).roi == (1.0, 2.0, 30.0, 40.0)
 
 
 def test_unsure_readings_are_not_told() -> None:
@@ -221,6 +245,36 @@ def test_frames_are_turned_upright() -> None:
     image = put(ground(), "314", 50, 50)
     found = events([Frame(np.ascontiguousarray(np.rot90(image)), k / 30, 90) for k in range(5)])
     assert {e.text for e in found} == {"314"}
+
+
+def advice(frames: list[Frame], **options: Any) -> list[tuple[float, str]]:
+    return [(round(s.seconds, 1), s.advice) for s in run(frames, **options) if s.advice]
+
+
+def test_a_user_of_whom_nothing_is_read_is_advised() -> None:
+    bright, night, fog = put(ground(), "3141", 200, 150), ground() // 8, blurred(ground(), 6)
+    (at, first), *more = advice(film([night] * 300))
+    assert (at, first, more) == (0.5, "It is too dark. Turn on a light.", [])
+    assert advice(film([night] * 10 + [bright] * 60)) == []  # a camera that wakes up
+    assert advice(film([bright] * 90)) == []
+    assert [words for _, words in advice(film([night] * 60), language="ko")] == ["너무 어둡습니다. 불을 켜 주세요."]
+    # another trouble is told, and the same one once it was gone, neither sooner than three seconds after the last
+    changes = advice(film([night] * 45 + [fog] * 120 + [bright] * 60 + [night] * 150))
+    assert [words.split(".")[0] for _, words in changes] == [
+        "It is too dark", "The picture is out of focus", "It is too dark",
+    ]
+    assert np.diff([at for at, _ in changes]).min() >= 3
+
+
+def test_the_hints_of_now_are_there_to_ask_for() -> None:
+    stream = Stream(PlateReader(), film([ground() // 8] * 5 + [put(ground(), "3141", 200, 150)] * 5))
+    assert stream.hints == ()
+    for seen in stream.frames():
+        assert stream.hints == seen.hints
+        assert [h.kind for h in stream.hints] == (["dark"] if seen.frame < 5 else [])
+    dark = Stream(PlateReader(), film([ground() // 8] * 5))
+    assert list(dark) == []
+    assert [h.kind for h in dark.hints] == ["dark"]
 
 
 def test_hints_for_texts_and_for_frames_without() -> None:
