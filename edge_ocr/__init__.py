@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edge_ocr.capture import Capture, window_problem
     from edge_ocr.errors import (
         CaptureError,
+        CaptureWarning,
         EdgeOcrError,
         EngineError,
         ImageError,
@@ -40,6 +41,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Capture",
     "CaptureError",
+    "CaptureWarning",
     "Crop",
     "EdgeOcrError",
     "EngineError",
@@ -77,6 +79,7 @@ __all__ = [
 # where each name of __all__ is defined, for what is not in errors or types
 _HOME = {
     "Capture": "capture",
+    "CaptureWarning": "errors",
     "Event": "stream",
     "Hint": "quality",
     "Manifest": "manifest",

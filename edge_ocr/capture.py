@@ -1,7 +1,8 @@
 """Cameras, videos, folders of pictures, network streams and GStreamer pipelines to upright RGB frames.
 
 A live source is read by a thread of its own that keeps only the newest frame: whoever is slow misses frames, which are
-counted, but never falls behind. A file gives every frame, in order, with its own time.
+counted, but never falls behind. A file gives every frame, in order, with its own time; what of it cannot be decoded is
+left out, counted and told.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import contextlib
 import os
 import threading
 import time
+import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
@@ -17,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr.devices import Device, OpenCVDevice, Pictures, device_of, gst_elements, window_problem
-from edge_ocr.errors import CaptureError, EdgeOcrError, InputError
+from edge_ocr.errors import CaptureError, CaptureWarning, EdgeOcrError, InputError
 from edge_ocr.types import Frame
 
 __all__ = ["Capture", "Device", "Newest", "OpenCVDevice", "Pictures", "gst_elements", "window_problem"]
@@ -99,17 +102,23 @@ class Capture:
 
     ``source``: a camera's number (0, "0"), a video or picture file, a folder or glob of pictures, ``rtsp://`` and
     ``http(s)://`` addresses, ``gst:`` and a GStreamer pipeline (an appsink is added where there is none),
-    ``jetson-csi`` or ``jetson-csi:N`` for a Jetson's camera; or a ``Device``.
+    ``jetson-csi`` or ``jetson-csi:N`` for a Jetson's camera; or a ``Device``. What is at an ``http(s)://`` address and
+    has a length is a file, and is read once; HLS and streams of JPEG pictures are live.
 
     ``rotation``: clockwise degrees (0, 90, 180, 270) that turn the pictures upright. ``mirror``: swap left and right
     after that, for cameras that face the user. ``size``: (width, height) to ask a camera for. ``fps``: frames a second
     to ask a camera for, and the pace of pictures that have no time of their own. ``live``: whether frames may be
     dropped; None means yes for cameras and streams, and no for files. A file with ``live=True`` is played at its own
     pace. ``reconnect``: seconds for which a live source that vanished is tried again, with growing pauses; 0 means
-    not at all, and the frames end with an error.
+    not at all, and the frames end with an error. ``tell``: is given a sentence, in the thread that asks for frames, for
+    each picture of several that cannot be read, for a video file with frames that cannot be decoded, and for one that
+    ends before its time; None: they are CaptureWarnings.
 
-    ``dropped`` counts frames that came and were replaced by newer ones; ``reconnects`` how often a lost source was
-    found again. Raises InputError for options that cannot be, CaptureError for a source that cannot be opened.
+    ``dropped`` counts frames that came and were replaced by newer ones; ``skipped`` pictures and frames of files that
+    cannot be decoded, and were left out; ``reconnects`` how often a lost source was found again. ``fps`` is the pace
+    that the source tells, frames a second, None where it does not. Raises InputError for options that cannot be,
+    CaptureError for a source that cannot be opened, or a device that fails; reading raises ImageError where no picture
+    can be read.
     """
 
     def __init__(
@@ -122,6 +131,7 @@ class Capture:
         fps: float | None = None,
         live: bool | None = None,
         reconnect: float = 60.0,
+        tell: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if rotation not in (0, 90, 180, 270):
@@ -138,14 +148,20 @@ class Capture:
         self.reconnects = 0
         self._clock = clock
         self._last = -np.inf
-        self._device, endless = device_of(source, size, fps)
-        self.live = endless if live is None else bool(live)
-        self._endless = endless
+        self._tell = tell
+        self._problems: deque[str] = deque()
+        self._device = device_of(source, size, fps)
+        self._name = str(source) if isinstance(source, (str, int, os.PathLike)) else type(source).__name__
+        with self._failing():
+            self._device.open()
+            self._endless = bool(getattr(self._device, "endless", True))
+            pace = getattr(self._device, "fps", None)
+            self.fps: float | None = float(pace) if pace else None
+        self.live = self._endless if live is None else bool(live)
         self._newest = Newest()
         self._asked: float | None = None  # since when the device is being read
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._device.open()
         if self.live:
             self._thread = threading.Thread(target=self._bring, name="edge_ocr capture", daemon=True)
             self._thread.start()
@@ -153,6 +169,10 @@ class Capture:
     @property
     def dropped(self) -> int:
         return self._newest.dropped
+
+    @property
+    def skipped(self) -> int:
+        return int(getattr(self._device, "skipped", 0))
 
     def __enter__(self) -> Capture:
         return self
@@ -173,12 +193,25 @@ class Capture:
             self._thread.join(timeout=2.0)
 
     def __iter__(self) -> Iterator[Frame]:
-        """Raises CaptureError when a live source is lost and stays away, or hangs."""
+        """Raises CaptureError when a live source is lost and stays away, or hangs, and when a device fails."""
         while (frame := self.read()) is not None:
             yield frame
 
     def read(self) -> Frame | None:
         """The next frame: of a live source the newest, waited for; None at the end."""
+        try:
+            return self._next()
+        finally:
+            while self._problems:
+                self._say(self._problems.popleft())
+
+    def _say(self, problem: str) -> None:
+        if self._tell is not None:
+            self._tell(problem)
+        else:
+            warnings.warn(problem, CaptureWarning, stacklevel=3)
+
+    def _next(self) -> Frame | None:
         while self.live:
             with contextlib.suppress(TimeoutError):
                 return self._newest.get(min(_HANGS, 1.0))
@@ -190,50 +223,84 @@ class Capture:
                 )
         if self._stop.is_set():
             return None
-        got = self._device.read()
-        return None if got is None else self._frame(*got)
+        with self._failing():
+            got = self._ask()
+            return None if got is None else self._frame(*got)
+
+    def _ask(self) -> tuple[Image, float | None] | None:
+        """What the device gives, and what it has to say."""
+        try:
+            return self._device.read()
+        finally:
+            problems = getattr(self._device, "problems", None)
+            while problems:
+                self._problems.append(str(problems.pop(0)))
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Whatever a device raises is an EdgeOcrError, and names it."""
+        try:
+            yield
+        except EdgeOcrError:
+            raise
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: BaseException) -> CaptureError:
+        """What is told of it, and where it came from."""
+        failure = CaptureError(f"{self._name}: the device failed: {type(error).__name__}: {error}")
+        failure.__cause__ = error
+        return failure
 
     # -- the other thread ------------------------------------------------------------------------------------------
 
     def _bring(self) -> None:
         error: BaseException | None = None
+        try:
+            self._pump()
+        except EdgeOcrError as caught:
+            error = caught
+        except BaseException as caught:  # nobody but whoever waits for frames can be told
+            error = self._failure(caught)
+        finally:
+            try:
+                self._device.close()
+            except Exception as caught:
+                error = error or self._failure(caught)
+            self._newest.end(None if self._stop.is_set() else error)
+
+    def _pump(self) -> None:
         pace = _Pace()
         late: Frame | None = None  # a file's frame that came too late, which only counts if it is the last
         lost, attempt = -1.0, 0  # since when there was no frame, and attempts to change that
-        try:
-            while not self._stop.is_set():
-                self._asked = time.monotonic()
-                got = self._device.read()
-                self._asked = None
-                if got is None:
-                    if not self._endless:
-                        break
-                    lost = lost if attempt else self._clock()
-                    self._again(lost, attempt)
-                    attempt += 1
-                    continue
-                self.reconnects += attempt > 0
-                attempt = 0
-                image, moment = got
-                if late is not None:
-                    self._newest.miss()
-                    late = None
-                if self._endless:
-                    moment = None  # when it arrived counts: a camera's own clock may be any
-                elif moment is not None:
-                    moment, wait = pace.due(moment, self._clock())
-                    if wait is None:  # decoding fell behind; a camera would be at a newer frame by now
-                        late = self._frame(image, moment)
-                        continue
-                    self._stop.wait(wait)
-                self._newest.put(self._frame(image, moment))
+        while not self._stop.is_set():
+            self._asked = time.monotonic()
+            got = self._ask()
+            self._asked = None
+            if got is None:
+                if not self._endless:
+                    break
+                lost = lost if attempt else self._clock()
+                self._again(lost, attempt)
+                attempt += 1
+                continue
+            self.reconnects += attempt > 0
+            attempt = 0
+            image, moment = got
             if late is not None:
-                self._newest.put(late)
-        except EdgeOcrError as caught:
-            error = caught
-        finally:
-            self._device.close()
-            self._newest.end(None if self._stop.is_set() else error)
+                self._newest.miss()
+                late = None
+            if self._endless:
+                moment = None  # when it arrived counts: a camera's own clock may be any
+            elif moment is not None:
+                moment, wait = pace.due(moment, self._clock())
+                if wait is None:  # decoding fell behind; a camera would be at a newer frame by now
+                    late = self._frame(image, moment)
+                    continue
+                self._stop.wait(wait)
+            self._newest.put(self._frame(image, moment))
+        if late is not None:
+            self._newest.put(late)
 
     def _again(self, lost: float, attempt: int) -> None:
         """Opens a source that is lost since then again, after a pause. Raises CaptureError when it stays away for more
@@ -257,6 +324,3 @@ class Capture:
             moment = float(np.nextafter(self._last, np.inf)) if self.live else self._last + 1e-3
         self._last = moment
         return Frame(np.ascontiguousarray(turned), moment)
-
-
-# -- devices -------------------------------------------------------------------------------------------------------

@@ -13,12 +13,15 @@
     └── EngineError           the inference engine is missing or refused the model
 
 Every message says what is wrong, with what, and what to do about it.
+
+What does not end the work is a ``CaptureWarning``, a ``UserWarning`` of Python's ``warnings``.
 """
 
 from __future__ import annotations
 
 __all__ = [
     "CaptureError",
+    "CaptureWarning",
     "EdgeOcrError",
     "EngineError",
     "ImageError",
@@ -44,6 +47,10 @@ class ImageError(InputError):
 
 class CaptureError(InputError):
     """A camera, video or stream cannot be opened, or was lost."""
+
+
+class CaptureWarning(UserWarning):
+    """Pictures or frames of a source were left out because they cannot be decoded, or a video ended before its time."""
 
 
 class ModelError(EdgeOcrError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import os
 import pathlib
 import shutil
@@ -11,17 +13,24 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import cv2
+import films
 import numpy as np
+import plates
 import pytest
 from numpy.typing import NDArray
 
 import edge_ocr.capture as capture
+import edge_ocr.devices as devices
 from edge_ocr.capture import Capture, Newest, _Pace, gst_elements, window_problem
-from edge_ocr.errors import CaptureError, ImageError, InputError
+from edge_ocr.errors import CaptureError, CaptureWarning, ImageError, InputError
+from edge_ocr.stream import Stream
 from edge_ocr.types import Frame
 
 Image = NDArray[np.uint8]
 HAS_GSTREAMER = "GStreamer:                   YES" in cv2.getBuildInformation()
+needs_ffmpeg = pytest.mark.skipif(
+    "FFMPEG:                      YES" not in cv2.getBuildInformation(), reason="needs an OpenCV with FFMPEG"
+)
 WAIT = 20.0  # seconds after which a test that hangs fails
 
 
@@ -172,6 +181,254 @@ def test_a_closed_file_ends(video: str) -> None:
     source.close()
     source.close()
     assert source.read() is None
+
+
+# -- files with faults -----------------------------------------------------------------------------------------------
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("live", [None, True])
+def test_a_video_goes_on_after_frames_that_cannot_be_decoded(tmp_path: pathlib.Path, live: bool | None) -> None:
+    path = films.damage(films.write(tmp_path / "damaged.mp4", fps=60), 0.5, 0.6)
+    told: list[str] = []
+    with Capture(path, live=live, tell=told.append) as source:
+        frames = list(source)
+    times = np.array([f.timestamp for f in frames]) - frames[0].timestamp
+    assert times[-1] == pytest.approx(59 / 60, abs=0.1 if live else 0.005)
+    assert np.diff(times).min() > 0
+    assert 0 < source.skipped < 30
+    assert len(frames) + source.dropped + source.skipped == 60
+    (message,) = told
+    assert message.startswith(f"{path}: after ") and "cannot be decoded" in message
+
+
+@needs_ffmpeg
+def test_a_user_who_gives_no_place_for_it_is_warned(tmp_path: pathlib.Path) -> None:
+    path = films.cut(films.write(tmp_path / "cut.avi"), 0.6)
+    with pytest.warns(CaptureWarning, match=r"cut\.avi: ends after 3. of the 60 frames"):
+        frames = list(Capture(path))
+    assert 30 <= len(frames) < 40
+    damaged = films.damage(films.write(tmp_path / "damaged.mp4"), 0.5, 0.6)
+    with pytest.warns(CaptureWarning, match=r"damaged\.mp4: after 2. frames it cannot be decoded"):
+        seen = list(Stream(plates.PlateReader(), str(damaged)).frames())
+    assert seen[0].skipped == 0 < seen[-1].skipped
+    assert seen[-1].seconds == pytest.approx(5.9, abs=0.01)
+
+
+@needs_ffmpeg
+def test_nothing_but_frames_that_cannot_be_decoded_is_an_error(tmp_path: pathlib.Path) -> None:
+    path = films.write(tmp_path / "none.avi")
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"movi") + 4])
+    with pytest.raises(CaptureError, match=r"none\.avi.*(no frame|not a video)"):
+        list(Capture(path))
+
+
+@needs_ffmpeg
+def test_a_video_with_too_many_of_them_is_given_up(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = films.damage(films.write(tmp_path / "damaged.mp4"), 0.5, 0.6)
+    monkeypatch.setattr(devices, "_TRIES", 3)
+    told: list[str] = []
+    with Capture(path, tell=told.append) as source:
+        count = len(list(source))
+    assert 20 < count < 35 and source.skipped == 0
+    assert [message.split(": ")[1][:30] for message in told] == [f"ends after {count} of the 60 frames"[:30]]
+
+
+@pytest.mark.parametrize("live", [None, True])
+def test_a_picture_that_cannot_be_read_is_left_out(tmp_path: pathlib.Path, live: bool | None) -> None:
+    for k in range(6):
+        save(tmp_path / f"{k}.png", k)
+    (tmp_path / "1.png").write_text("no picture")
+    (tmp_path / "4.png").write_bytes((tmp_path / "3.png").read_bytes()[:-20])
+    told: list[str] = []
+    with Capture(tmp_path, fps=50, live=live, tell=told.append) as source:
+        frames = list(source)
+    assert set(map(number, frames)) <= {0, 2, 3, 5} and number(frames[-1]) == 5
+    assert len(frames) + source.dropped == 4
+    assert frames[-1].timestamp - frames[0].timestamp <= 0.1 + 0.05  # those left out keep their time
+    assert source.skipped == 2
+    assert [pathlib.Path(message.split(": ")[0]).name for message in told] == ["1.png", "4.png"]
+    with pytest.warns(CaptureWarning, match=r"1\.png"):
+        assert len(list(Capture(str(tmp_path / "[01].png")))) == 1
+
+
+def test_where_no_picture_can_be_read_it_is_an_error(tmp_path: pathlib.Path) -> None:
+    for k in range(3):
+        (tmp_path / f"{k}.png").write_text("no picture")
+    told: list[str] = []
+    with pytest.raises(ImageError, match="none of the 3 pictures"):
+        list(Capture(tmp_path, tell=told.append))
+    assert len(told) == 3
+    with pytest.raises(ImageError, match=r"0\.png"):
+        list(Capture(tmp_path / "0.png", tell=told.append))
+    assert len(told) == 3
+
+
+def test_the_pace_of_a_source(video: str, tmp_path: pathlib.Path) -> None:
+    save(tmp_path / "1.png", 1)
+    assert Capture(video).fps == pytest.approx(10)
+    assert Capture(tmp_path / "1.png", fps=5).fps == 5
+    with Capture(Scripted([shade(1)])) as source:
+        assert source.fps is None
+
+
+# -- over HTTP -----------------------------------------------------------------------------------------------------
+
+
+class Web(http.server.SimpleHTTPRequestHandler):
+    """Files of a folder, and ``/camera``: JPEG pictures one after the other, without an end."""
+
+    asked: list[str]
+
+    def log_message(self, *_: Any) -> None: ...
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        if self.path != "/camera":
+            with contextlib.suppress(OSError):  # whoever asked has seen enough
+                super().do_GET()
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=picture")
+        self.end_headers()
+        picture = cv2.imencode(".jpg", films.scenery(0))[1].tobytes()
+        head = f"--picture\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n".encode()
+        with contextlib.suppress(OSError):
+            for _ in range(1000):
+                self.wfile.write(head + picture + b"\r\n")
+                time.sleep(0.02)
+
+
+@pytest.fixture
+def web(tmp_path: pathlib.Path) -> Iterator[tuple[pathlib.Path, str, list[str]]]:
+    """A folder, the address where it is served, and what was asked for."""
+    asked: list[str] = []
+
+    class Here(Web):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            self.asked = asked
+            super().__init__(*given, directory=str(tmp_path), **named)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Here) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield tmp_path, f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join()
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("address", ["clip.avi", "clip.mkv?key=1", "clip"])
+def test_a_video_over_http_is_read_once_to_its_end(web: tuple[pathlib.Path, str, list[str]], address: str) -> None:
+    folder, root, asked = web
+    for kind in ("avi", "mkv"):
+        films.write(folder / f"clip.{kind}")
+    (folder / "clip").write_bytes((folder / "clip.mkv").read_bytes())
+    with Capture(f"{root}/{address}") as source:
+        assert not source.live
+        assert source.fps == pytest.approx(10)
+        frames = list(source)
+    assert len(frames) == 60
+    assert frames[-1].timestamp == pytest.approx(5.9, abs=0.01)
+    assert source.reconnects == source.dropped == 0
+    asked.clear()
+    with Capture(f"{root}/{address}", live=True) as source:  # at its own pace, and not again either
+        assert source.live
+        assert source.read() is not None
+    assert len(asked) <= 2
+
+
+@needs_ffmpeg
+def test_a_lost_connection_is_told(web: tuple[pathlib.Path, str, list[str]]) -> None:
+    folder, root, _ = web
+    films.cut(films.write(folder / "clip.avi"), 0.6)
+    told: list[str] = []
+    frames = list(Capture(f"{root}/clip.avi", tell=told.append))
+    assert 30 <= len(frames) < 40
+    (message,) = told
+    assert message.startswith(f"{root}/clip.avi: ends after {len(frames)} of the 60 frames")
+
+
+@needs_ffmpeg
+def test_a_stream_of_pictures_over_http_is_live(web: tuple[pathlib.Path, str, list[str]]) -> None:
+    with Capture(f"{web[1]}/camera") as source:
+        assert source.live
+        assert all(source.read() is not None for _ in range(5))
+
+
+@pytest.mark.parametrize(
+    ("address", "count", "fps", "expected"),
+    [
+        ("http://a/clip.mp4", 300, 30, True),
+        ("http://a/clip.MP4?x=1.m3u8", 3, 30, True),
+        ("https://a/video?id=7", 300, 30, True),
+        ("https://a/video?id=7", 2, 30, False),  # a playlist's own bytes, taken for a video's
+        ("http://a/live.m3u8", 300, 30, False),
+        ("http://a/live.flv", 0, 25, False),
+        ("http://a/camera.mjpg", -9.2e18, 25, False),
+        ("http://a/live.mp4", float("nan"), 25, False),
+    ],
+)
+def test_what_has_a_length(address: str, count: float, fps: float, expected: bool) -> None:
+    assert devices._has_length(address, count, fps) is expected
+
+
+# -- devices that fail ---------------------------------------------------------------------------------------------
+
+
+class Broken:
+    """A device of somebody else's that gives a frame and then fails, in one way or another."""
+
+    def __init__(self, where: str, error: BaseException, *, endless: bool = True) -> None:
+        self.endless, self._where, self._error = endless, where, error
+        self._count = 0
+
+    def open(self) -> None:
+        self._fail("open")
+        if self._count:
+            self._fail("open again")
+
+    def read(self) -> tuple[Image, float | None] | None:
+        self._count += 1
+        if self._count == 1:
+            return shade(1), 0.0
+        self._fail("read")
+        return shade(2) if self._where == "no time" else None  # type: ignore[return-value]
+
+    def close(self) -> None:
+        self._fail("close")
+
+    def _fail(self, where: str) -> None:
+        if where == self._where:
+            raise self._error
+
+
+@pytest.mark.parametrize("endless", [True, False])
+@pytest.mark.parametrize("error", [RuntimeError("no power"), OSError(19, "no power"), ZeroDivisionError("no power")])
+def test_whatever_a_device_raises_reaches_the_caller(endless: bool, error: BaseException) -> None:
+    before = threading.active_count()
+    with Capture(Broken("read", error, endless=endless)) as source:
+        assert source.live is endless
+        with pytest.raises(CaptureError, match=rf"Broken: the device failed: {type(error).__name__}: .*power$") as told:
+            list(Stream(plates.PlateReader(), source))
+    assert told.value.__cause__ is error
+    assert threading.active_count() == before
+    with pytest.raises(CaptureError, match=r"Broken: the device failed") as caught:
+        Capture(Broken("open", error, endless=endless))
+    assert caught.value.__cause__ is error
+
+
+def test_a_device_that_fails_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "_BACK_OFF", (0.0,))
+    before = threading.active_count()
+    for where, error in (("open again", ValueError("bad")), ("no time", ValueError()), ("read", SystemExit(3))):
+        with pytest.raises(CaptureError, match="Broken: the device failed"), Capture(Broken(where, error)) as source:
+            list(source)
+    for where, kept in (("close", CaptureError("the source gives no more")), ("read", ImageError("torn"))):
+        with pytest.raises(type(kept), match=str(kept)), Capture(Broken(where, kept), reconnect=0) as source:
+            list(source)  # errors of ours stay what they are, and what happens later hides nothing
+    assert threading.active_count() == before
 
 
 # -- live ----------------------------------------------------------------------------------------------------------
@@ -382,6 +639,13 @@ def test_late_frames_count_as_dropped_but_the_last_one_comes() -> None:
          ["filesrc", "decodebin", "queue", "appsink"]),
         ("videotestsrc ! tee name=t t.src_0 ! queue ! fakesink t. ! appsink",
          ["videotestsrc", "tee", "queue", "fakesink", "appsink"]),
+        ('v4l2src ! "video/x-raw,width=640" ! videoconvert ! "video/x-raw, format=BGR, width=640" ! appsink',
+         ["v4l2src", "videoconvert", "appsink"]),
+        ('nvarguscamerasrc ! "video/x-raw(memory:NVMM), width=(int)1280" ! nvvidconv ! appsink',
+         ["nvarguscamerasrc", "nvvidconv", "appsink"]),
+        ("filesrc location='a ! b.mp4' ! decodebin ! 'video/x-raw,width=640' ! \"videoconvert\" ! appsink",
+         ["filesrc", "decodebin", "videoconvert", "appsink"]),
+        ('videotestsrc ! capsfilter caps="video/x-raw,width=640" ! appsink', ["videotestsrc", "capsfilter", "appsink"]),
         ("", []),
     ],
 )

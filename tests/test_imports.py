@@ -19,7 +19,7 @@ LEVELS = [
     {"strict"},
     {"schema"},
     {"geometry", "ctc", "manifest", "engine", "pattern"},
-    {"image", "preprocess", "east", "engine_tflite", "models", "views", "arcs", "constrain"},
+    {"ending", "image", "preprocess", "east", "engine_tflite", "models", "views", "arcs", "blocks", "constrain"},
     {"again", "words"},
     {"detect", "devices", "crop", "engines", "recognize", "layout", "isolated", "lean", "orient", "stacks", "whole"},
     {"facade", "choose", "sensitive", "torn"},
