@@ -30,10 +30,12 @@ JSON: {"event", "track", "frame", "ms", "text", "confidence", "quad": [[x, y] x 
   "sentence"}]}. "event" is appeared, updated, stable or lost; "track" numbers texts, "frame" the frames that were
   looked at; "ms" is the frame's time since the first one. With --scan mrz or idcard the text has several lines.
   With --mask, what was masked and need not have been is told again, as updated.
-  Cameras and streams drop frames rather than fall behind; files are read whole unless --realtime. How many frames
-  there were goes to standard error.
+  Cameras and streams drop frames rather than fall behind; files are read whole unless --realtime, those at an
+  http:// address too. To standard error go: how many frames there were, what keeps the camera from reading while
+  nothing is read ("It is too dark."), pictures that cannot be read, and videos that end before their time.
 
-exit status: 0 the source ended, 2 it could not be opened or was lost, 130 interrupted
+exit status: 0 the source ended, 1 some pictures or frames of it could not be read, 2 it could not be opened or was
+  lost, 130 interrupted
 """
 
 
@@ -54,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--realtime", action="store_true", help="play a file at its own pace, dropping frames")
     parser.add_argument("--roi", type=_box, metavar="X0,Y0,X1,Y1", help="leave text outside this box alone, in pixels")
     parser.add_argument("--min-height", type=float, default=0.0, metavar="PIXELS", help="leave lower text alone")
-    parser.add_argument("--max-frames", type=int, metavar="N", help="stop after so many frames")
+    parser.add_argument("--max-frames", type=_count, metavar="N", help="stop after so many frames")
     parser.add_argument("--hints", choices=("en", "ko"), default="en", help="language of the hints (default: en)")
 
 
@@ -63,6 +65,12 @@ def _size(text: str) -> tuple[int, int]:
     if width.isdecimal() and height.isdecimal() and int(width) and int(height):
         return int(width), int(height)
     raise argparse.ArgumentTypeError(f"expected width and height such as 1280x720, found {text!r}")
+
+
+def _count(text: str) -> int:
+    if text.isdecimal() and int(text) >= 1:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
 
 
 def _box(text: str) -> tuple[float, ...]:
@@ -76,32 +84,53 @@ def _box(text: str) -> tuple[float, ...]:
 def live(ocr: OCR | ScanReader, options: argparse.Namespace) -> int:
     """Prints the events of a source, and returns the exit status."""
     from edge_ocr.capture import Capture
+    from edge_ocr.errors import ImageError
     from edge_ocr.redact_live import LiveMask
     from edge_ocr.stream import Stream
 
+    unread: list[str] = []
+
+    def say_unread(message: str) -> None:
+        unread.append(message)
+        _say(message)
+
     source = Capture(
         options.source, rotation=options.rotate, mirror=options.mirror, size=options.size, fps=options.fps,
-        live=True if options.realtime else None,
+        live=True if options.realtime else None, tell=say_unread,
     )
     least = ocr.min_confidence if options.min_confidence is None else options.min_confidence
-    frames, seconds = 0, 0.0
+    frames, seconds, told, advised = 0, 0.0, False, False
     with source:
         stream = Stream(
             ocr, source, roi=options.roi, min_height=options.min_height, min_confidence=least,
             language=options.hints,
         )
         mask = LiveMask(roi=options.roi, pieces=options.scan == "text") if options.mask else None
-        for seen in stream.frames():
-            frames, seconds = seen.frame + 1, seen.seconds
-            for event in seen.events if mask is None else mask.events(seen):
-                _tell(event, options)
-            if options.max_frames is not None and frames >= options.max_frames:
-                break
+        try:
+            for seen in stream.frames():
+                frames, seconds = seen.frame + 1, seen.seconds
+                for event in seen.events if mask is None else mask.events(seen):
+                    told = True
+                    _tell(event, options)
+                if seen.advice:
+                    advised = True
+                    _say(f"{seconds:.2f} s: {seen.advice}")
+                if options.max_frames is not None and frames >= options.max_frames:
+                    break
+        except ImageError as error:  # as with pictures that are read one by one
+            say_unread(str(error))
         for event in stream.close() if mask is None else mask.close(stream.close()):
             _tell(event, options)
+    if stream.hints and not told and not advised:  # over too soon for advice, such as a single picture
+        _say(f"{seconds:.2f} s: {stream.hints[0].sentence}")
+    left_out = f", {source.skipped} could not be read" if source.skipped else ""
     again = f", found again {source.reconnects} times" if source.reconnects else ""
-    print(f"edge-ocr: {frames} frames of {seconds:.1f} s, {source.dropped} dropped{again}", file=sys.stderr)
-    return 0
+    _say(f"{frames} frames of {seconds:.1f} s, {source.dropped} dropped{left_out}{again}")
+    return 1 if unread else 0
+
+
+def _say(message: str) -> None:
+    print(f"edge-ocr: {message}", file=sys.stderr, flush=True)
 
 
 def _tell(event: Event, options: argparse.Namespace) -> None:
