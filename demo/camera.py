@@ -36,6 +36,8 @@ def main() -> int:
     parser.add_argument("--record", metavar="FILE", help="write what the window shows to a video")
     parser.add_argument("--max-frames", type=int, metavar="N", help="stop after so many frames")
     options = parser.parse_args()
+    if options.max_frames is not None and options.max_frames < 1:
+        parser.error(f"--max-frames: expected a whole number of at least 1, found {options.max_frames}")
     try:
         return run(options)
     except CaptureError as error:
@@ -49,29 +51,24 @@ def main() -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    problem = window_problem()
-    if not options.headless and problem:
+    if not options.headless and (problem := window_problem()):
         print(f"No window: {problem}. Going on with --headless.", file=sys.stderr)
         options.headless = True
     source = str(CLIP) if options.source == "demo" else options.source
     # A window shows a file at its own pace; without one every frame is read.
-    live = None if options.headless else True
-    with Capture(source, rotation=options.rotate, mirror=options.mirror, live=live) as camera:
+    with Capture(source, rotation=options.rotate, mirror=options.mirror, live=not options.headless or None) as camera:
         use = {"threads": options.threads, "models_dir": options.models}
-        text = options.scan == "text"
-        ocr = OCR(tuple(options.lang.split(",")), **use) if text else scan_reader(options.scan, **use)
+        ocr = OCR(tuple(options.lang.split(",")), **use) if options.scan == "text" else scan_reader(options.scan, **use)
         ocr.warm_up()
-        stream = Stream(ocr, camera, min_height=options.min_height)
-        view, last = View(options), time.perf_counter()
-        fps, cpu = 0.0, time.process_time()
-        frames = 0
-        for seen in stream.frames():
-            frames += 1
-            now = time.perf_counter()
-            fps = 0.9 * fps + 0.1 / max(now - last, 1e-6) if frames > 1 else 1 / max(now - last, 1e-6)
-            last = now
+        view, frames, fps = View(options, camera.fps or 15), 0, 0.0
+        last, cpu = time.perf_counter(), time.process_time()
+        for frames, seen in enumerate(Stream(ocr, camera, min_height=options.min_height).frames(), 1):
+            now, new = time.perf_counter(), 0.1 if frames > 1 else 1.0
+            fps, last = (1 - new) * fps + new / max(now - last, 1e-6), now
             for event in seen.events:
                 print(f"{event.ms / 1000:7.2f} s  #{event.track} {event.event}: {event.text}", flush=True)
+            if seen.advice:
+                print(f"{seen.seconds:7.2f} s  {seen.advice}", file=sys.stderr, flush=True)
             if not view.show(seen, fps) or frames == options.max_frames:
                 break
         view.close()
@@ -83,9 +80,9 @@ def run(options: argparse.Namespace) -> int:
 class View:
     """A window, a video file, both or neither."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.window = not options.headless
-        self.record = options.record
+    def __init__(self, options: argparse.Namespace, pace: float) -> None:
+        self.window, self.record = not options.headless, options.record
+        self.pace, self.written = pace, 0  # of the recording: frames a second, and frames
         self.writer: Any = None
 
     def show(self, seen: Seen, fps: float) -> bool:
@@ -99,10 +96,13 @@ class View:
         if self.record:
             if self.writer is None:
                 self.size = (picture.shape[1], picture.shape[0])
-                self.writer = cv2.VideoWriter(self.record, cv2.VideoWriter.fourcc(*"mp4v"), 15, self.size)
+                self.writer = cv2.VideoWriter(self.record, cv2.VideoWriter.fourcc(*"mp4v"), self.pace, self.size)
                 if not self.writer.isOpened():
                     raise EdgeOcrError(f"--record {self.record}: cannot be written; is it an .mp4 in a folder?")
-            self.writer.write(cv2.resize(picture, self.size))  # a file has one size, whatever frames come
+            # A file has one size and one pace, whatever frames come: a frame stands for those that were dropped, too.
+            while self.written <= round(seen.seconds * self.pace):
+                self.writer.write(cv2.resize(picture, self.size))
+                self.written += 1
         if not self.window:
             return True
         cv2.imshow(TITLE, picture)

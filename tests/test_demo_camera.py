@@ -9,6 +9,8 @@ import subprocess
 import sys
 
 import cv2
+import films
+import numpy as np
 import pytest
 import tiny
 
@@ -56,6 +58,34 @@ def test_it_runs_without_a_window(tmp_path: pathlib.Path) -> None:
     while reader.read()[0]:
         count += 1
     assert count == 8
+    assert reader.get(cv2.CAP_PROP_FPS) == pytest.approx(12)  # the clip's
+
+
+def test_a_recording_keeps_the_pace_of_its_source(tmp_path: pathlib.Path) -> None:
+    models = str(tiny.make_models(tmp_path / "models"))
+    films.write(tmp_path / "film.avi", 30, fps=25)
+    record = str(tmp_path / "out.mp4")
+    done = run("--source", str(tmp_path / "film.avi"), "--headless", "--models", models, "--record", record)
+    assert done.returncode == 0, done.stderr
+    reader = cv2.VideoCapture(record)
+    assert reader.get(cv2.CAP_PROP_FPS) == pytest.approx(25)
+    assert reader.get(cv2.CAP_PROP_FRAME_COUNT) == 30
+
+
+def test_it_says_what_keeps_it_from_reading(tmp_path: pathlib.Path) -> None:
+    models = str(tiny.make_models(tmp_path / "models"))
+    (tmp_path / "night").mkdir()
+    for k in range(30):
+        cv2.imwrite(str(tmp_path / "night" / f"{k}.png"), np.zeros((300, 450, 3), np.uint8))
+    done = run("--source", str(tmp_path / "night"), "--headless", "--models", models)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("It is too dark. Turn on a light.") == 1
+
+
+def test_wrong_use_is_said(tmp_path: pathlib.Path) -> None:
+    done = run("--source", "demo", "--headless", "--max-frames", "0")
+    assert done.returncode == 2
+    assert "--max-frames: expected a whole number of at least 1, found 0" in done.stderr
 
 
 @pytest.mark.skipif(not os.path.isdir("/dev") or os.path.exists("/dev/video0"), reason="needs Linux without a camera")
