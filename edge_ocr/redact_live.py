@@ -323,7 +323,8 @@ def _may_be_piece(plain: str, parts: Sequence[tuple[int, int]], least: int, cut:
     if "-" not in text:
         if _YEAR.match(plain, a) and len(text) == 4:
             return False
-        if _LETTER.fullmatch(plain[a - 1 : a]) or _LETTER.fullmatch(plain[b : b + 1]):
+        # half a digit at the edge may read as any letter
+        if not cut and (_LETTER.fullmatch(plain[a - 1 : a]) or _LETTER.fullmatch(plain[b : b + 1])):
             return False
         if not cut and (_UNITS.match(plain, b) or all(_ROUND.fullmatch(w) for w in words)):
             return False

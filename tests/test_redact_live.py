@@ -109,6 +109,10 @@ def test_a_year_at_the_edge_is_one() -> None:
     assert texts(Film(LiveMask()).show(t1=("2026", 2, 200), t2=("1998-", 2, 300))) == ["●●●●", "●●●●-"]
 
 
+def test_half_a_digit_at_the_edge_is_no_letter() -> None:
+    assert texts(Film(LiveMask()).show(t1=("8701L", WIDTH - 62, 200))) == ["●●●●L"]
+
+
 def test_the_edge_is_that_of_the_region_of_interest() -> None:
     film = Film(LiveMask(roi=(190, 100, 600, 400)))
     assert texts(film.show(t1=("1234567", 200, 200, True)))[0] == "●●●●●●●"
@@ -257,3 +261,25 @@ def test_the_command_masks_what_the_frame_cuts(
     assert main([*use, *more, "--mask"]) == 0
     out = capsys.readouterr().out
     assert "301호" in out and "870123" not in out and "●●●●●●-●●" in out
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_pan_over_a_board_with_the_weights_of_the_package(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    board = np.full((480, 2200, 3), 235, np.uint8)
+    for text, x, y, size in (
+        ("870123-", 820, 200, 2.0), ("1234567", 1110, 200, 2.0), ("Room", 820, 320, 1.5), ("12,000", 1200, 320, 1.5),
+        ("2026-01-05", 820, 420, 1.5),
+    ):
+        cv2.putText(board, text, (x, y), cv2.FONT_HERSHEY_DUPLEX, size, (20, 20, 20), 3, cv2.LINE_AA)
+    for k, x in enumerate(range(300, 1050, 25)):
+        cv2.imwrite(str(tmp_path / f"{k:02d}.png"), board[:, x : x + 640])
+    use = ["live", str(tmp_path), "--fps", "10", "--threads", "1", *(["--json"] if as_json else [])]
+    assert main(use) == 0
+    assert "1234567" in capsys.readouterr().out, "the film should say what is to be masked"
+    assert main([*use, "--mask"]) == 0
+    out = capsys.readouterr().out
+    told = [json.loads(line)["text"] if as_json else line[20:].split("  (")[0] for line in out.splitlines()]
+    assert not any("234567"[k : k + 4] in text for text in told for k in range(3)), told
+    assert all(word in out for word in ("Room", "12,000", "2026-01-05", "●●●●"))
