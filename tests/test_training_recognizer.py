@@ -192,32 +192,29 @@ def test_edit_distance(a: str, b: str, far: int) -> None:
 def test_what_was_misread_is_drawn_again_and_not_for_ever() -> None:
     again, rng = Hard(1.0), np.random.default_rng(0)
     recipes = [Recipe(("ab",), "face"), Recipe(("cd",), "face"), Recipe(("ef",), "face"), None]
-    # misread; read with nine tenths of the probability; so dark that nobody can read it; not to be drawn again
-    assert again.tell(recipes, ["ab", "cd", "ef", "gh"], [1.0, 0.1, 50.0, 1.0]) == 1
+    # misread; read, though the network is not sure; so dark that nobody can read it; not to be drawn again
+    assert again.tell(recipes, ["ab", "cd", "ef", "gh"], ["a", "cd", "", ""], [1.0, 4.0, 50.0, 1.0]) == 1
     tried = []
-    while True:
-        recipe = waited(again, rng)
-        if recipe is None:
-            break
+    while (recipe := waited(again, rng)) is not None:
         tried.append(recipe.tries)
         assert recipe.lines == ("ab",)
-        again.tell([recipe], ["ab"], [1.0])
+        again.tell([recipe], ["ab"], ["b"], [1.0])
     assert tried == [1, 2, 3, 4]
 
 
 def test_hard_examples_leave_room_for_new_ones() -> None:
     again, rng = Hard(0.25, room=4), np.random.default_rng(0)
     recipe = Recipe(("ab",), "face")
-    assert again.tell([recipe] * 9, ["ab"] * 9, [1.0] * 9) == 4  # a full queue forgets, and blocks nobody
+    assert again.tell([recipe] * 9, ["ab"] * 9, ["a"] * 9, [1.0] * 9) == 4  # a full queue forgets, and blocks nobody
     time.sleep(0.2)
     taken = 0
     for _ in range(400):
         taken += again.take(rng) is not None
-        again.tell([recipe], ["ab"], [1.0])
+        again.tell([recipe], ["ab"], ["a"], [1.0])
         time.sleep(0.0005)
     assert 40 < taken < 130
     none = Hard(0.0)
-    assert none.tell([recipe], ["ab"], [1.0]) == 0 and none.take(rng) is None
+    assert none.tell([recipe], ["ab"], ["a"], [1.0]) == 0 and none.take(rng) is None
     with pytest.raises(ValueError, match="share"):
         Hard(1.5)
 

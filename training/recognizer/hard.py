@@ -1,14 +1,14 @@
 """Hard examples: what the network misreads in training is drawn anew until it is read.
 
-A sample is misread when CTC gives its text less than half of the probability. Its recipe (text and typeface, or text
-and kind of plate) goes back to the process that draws, which draws it with other wear, light and crop, at most ``MOST``
+A sample is misread when the best path says something else than its text. Its recipe (text and typeface, or text and
+kind of plate) goes back to the process that draws, which draws it with other wear, light and crop, at most ``MOST``
 times. So time goes where the network is wrong, as in online hard example mining (Shrivastava et al. 2016), but no
-picture is seen twice: what nobody can read, a text drowned in noise, is not learned by heart.
+picture is seen twice: what nobody can read, a text drowned in noise, is not learned by heart. (To judge by the loss
+does not do: whoever keeps the network from certainty raises the loss of what is read well, too.)
 """
 
 from __future__ import annotations
 
-import math
 import multiprocessing
 import queue
 from collections.abc import Sequence
@@ -21,7 +21,6 @@ from training.synth.line import Recipe
 __all__ = ["MOST", "Hard", "misread"]
 
 MOST = 4  # times that a recipe is drawn anew
-MISREAD = math.log(2.0)  # nats: the text has less than half of the probability
 UNREADABLE = 3.0  # nats a character: from there on the picture, not the network, is at fault
 
 
@@ -38,12 +37,14 @@ class Hard:
         self._waiting.cancel_join_thread()  # what waits at the end is nobody's loss
         self.told = 0
 
-    def tell(self, recipes: Sequence[Recipe | None], texts: Sequence[str], losses: Sequence[float]) -> int:
-        """Of a batch: its samples' recipes and texts, and their CTC losses in nats. Returns how many will be drawn
-        again."""
+    def tell(
+        self, recipes: Sequence[Recipe | None], texts: Sequence[str], readings: Sequence[str], losses: Sequence[float]
+    ) -> int:
+        """Of a batch: its samples' recipes and texts, what was read, and their CTC losses in nats. Returns how many
+        will be drawn again."""
         taken = 0
-        for recipe, text, loss in zip(recipes, texts, losses, strict=True):
-            if recipe is None or recipe.tries >= MOST or not self.share or not misread(loss, len(text)):
+        for recipe, text, reading, loss in zip(recipes, texts, readings, losses, strict=True):
+            if recipe is None or recipe.tries >= MOST or not self.share or not misread(text, reading, loss):
                 continue
             try:
                 self._waiting.put_nowait(replace(recipe, tries=recipe.tries + 1))
@@ -63,6 +64,6 @@ class Hard:
             return None
 
 
-def misread(loss: float, length: int) -> bool:
-    """Whether a text of ``length`` characters was misread, though it may be read. ``loss``: CTC's, in nats."""
-    return MISREAD < loss < UNREADABLE * max(length, 1)
+def misread(text: str, reading: str, loss: float) -> bool:
+    """Whether a text was misread, though it may be read. ``loss``: CTC's, in nats."""
+    return reading != text and loss < UNREADABLE * max(len(text), 1)

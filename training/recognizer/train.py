@@ -63,6 +63,13 @@ def initialise(net: Recognizer, path: str | Path) -> int:
     return len(fit)
 
 
+def readings(outputs: dict[str, torch.Tensor], steps: torch.Tensor, charset: str) -> list[str]:
+    """What a batch's best paths say."""
+    scores = {n: torch.log_softmax(v.detach().float(), -1).cpu().numpy() for n, v in outputs.items()}
+    rows = range(len(steps))
+    return [greedy(LogProbs.from_outputs(scores, row, int(steps[row]), charset)).text for row in rows]
+
+
 @torch.no_grad()
 def read(net: Recognizer, samples: list[Sample], *, device: str = "cpu", batch: int = 32) -> list[str]:
     """Greedy readings of ``samples``, in their order."""
@@ -73,9 +80,8 @@ def read(net: Recognizer, samples: list[Sample], *, device: str = "cpu", batch: 
         group = order[k : k + batch]
         data = collate([samples[i] for i in group], bucket_of(max(samples[i].image.shape[1] for i in group)))
         scores = net(data.images.to(device))
-        outputs = {n: torch.log_softmax(v.float(), -1).cpu().numpy() for n, v in scores.items()}
-        for row, i in enumerate(group):
-            texts[i] = greedy(LogProbs.from_outputs(outputs, row, int(data.steps[row]), charset)).text
+        for i, text in zip(group, readings(scores, data.steps, charset), strict=True):
+            texts[i] = text
     return texts
 
 
@@ -272,10 +278,12 @@ def main() -> None:
         with torch.autocast(torch.device(a.device).type, torch.bfloat16, enabled=a.amp):
             outputs = net(batch.images.to(a.device, non_blocking=True))
         losses = ctc_losses(outputs, batch.texts, batch.steps, charset)
-        again.tell(batch.recipes, batch.texts, losses.tolist())
+        if again.share:
+            again.tell(batch.recipes, batch.texts, readings(outputs, batch.steps, charset), losses.tolist())
+        ctc = per_character(losses, batch.texts)
+        loss = ctc
         if doubt:
-            losses = losses - doubt * entropy(outputs, batch.steps)
-        loss = per_character(losses, batch.texts)
+            loss = ctc - doubt * per_character(entropy(outputs, batch.steps) * (losses > 0), batch.texts)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
@@ -289,7 +297,7 @@ def main() -> None:
                     ema[name].lerp_(value, 1 - k)
                 else:
                     ema[name].copy_(value)
-        running += loss.item()
+        running += ctc.item()
         count += 1
         if step % 20 == 0:
             bar.n = (now - started) / 60
