@@ -56,9 +56,10 @@ def test_a_page_of_numbers_is_in_no_language():
 
 
 def test_what_is_settled_is_not_read_twice():
-    readers = readers_of([("가", 0.9), ("019", 0.99), ("01, 9", 0.99), ("1", 0.9)], [("b", 0.9)] * 4)
-    assert chosen_by(readers) == ["가", "019", "b", "b"]
-    assert readers[1].asked == [2, 3]
+    words = [("가", 0.9), ("019", 0.99), ("01, 9", 0.99), ("1", 0.9), ("abc", 1.0)]
+    readers = readers_of(words, [("b", 0.95)] * 5)
+    assert chosen_by(readers) == ["가", "019", "b", "b", "b"]
+    assert readers[1].asked == [2, 3, 4]
 
 
 def test_in_a_foreign_picture_the_reader_of_hangul_is_asked_for_no_more_than_can_count():
@@ -75,15 +76,28 @@ def test_in_a_foreign_picture_the_reader_of_hangul_is_asked_for_no_more_than_can
 
 
 def test_one_word_of_hangul_in_the_sample_and_all_are_read():
+    readers = readers_of([("abc", 0.95)] * 100, [("cab", 0.95)] * 100)
+    chosen_by(readers)
+    at = readers[0].asked[0]
+    assert len(readers[0].asked) < 24
     ko = [("abc", 0.95)] * 100
-    ko[0] = ("가", 0.95)
+    ko[at] = ("가나", 0.95)
+    ko[at - 1] = ko[at - 2] = ("나", 0.95)
     readers = readers_of(ko, [("cab", 0.95)] * 100)
     chosen_by(readers)
     assert sorted(readers[0].asked) == list(range(100))
-    ko[0] = ("₩9", 0.95)  # nor does a sign which only that reader can write leave the rest to the other
+    ko[at] = ("₩9", 0.95)  # nor does a sign which only that reader can write leave the rest to the other
     readers = readers_of(ko, [("cab", 0.95)] * 100)
-    assert chosen_by(readers)[0] == "₩9"
+    assert chosen_by(readers)[at] == "₩9"
     assert sorted(readers[0].asked) == list(range(100))
+
+
+def test_a_regular_order_hides_no_language():
+    """Labels in English, values in Korean, in turns: neither kind may be missing from the sample."""
+    for count in range(32, 200, 2):
+        ko = [("abc", 0.95), ("가나", 0.95)] * (count // 2)
+        en = [("cab", 0.95), ("ab", 0.97)] * (count // 2)
+        assert set(chosen(ko, en)[1::2]) == {"가나"}
 
 
 def test_the_same_is_chosen_whether_all_are_read_or_what_can_count(monkeypatch):
