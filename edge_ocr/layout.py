@@ -6,8 +6,7 @@ needed. In steps:
 1. ``straighten``: the page's tilt, and how it changes across the page under perspective, is fitted to the words' own
    angles and taken out, so that rows lie level.
 2. Words that stand next to one another on a level become runs.
-3. Where two things stand side by side, parted by a gutter, and their rows are not level, each is read on its own
-   (the cuts of Nagy and Seth, "Hierarchical Representation of Optically Scanned Documents", ICPR 1984).
+3. Where two things stand side by side, as their grounds tell, each is read on its own (``blocks``).
 4. Runs that stack up, fill their width, and are not numbers are body text, and make columns.
 5. Runs on one level become a row, however far apart: an item and its price, a field and its value. Only two different
    columns of body text are never joined to a row.
@@ -26,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr import geometry as g
-from edge_ocr.blocks import ALIKE, LEVEL, Box, Index, blocks
+from edge_ocr.blocks import ALIKE, LEVEL, Box, Index, blocks, grounds
 from edge_ocr.types import Quad, TextLine, TextWord
 
 __all__ = ["arrange"]
@@ -45,13 +44,15 @@ _STACKED = 1.2  # the widest gap between two lines of body text
 _BODY_WIDTH = 6.0  # narrower text is no body text
 _BODY_FILL = 0.65  # lines of body text fill this part of their column on average
 
+_BAND = 0.3  # rows whose middles are no farther apart are read from left to right
+
 _ENOUGH = 8  # so many words are rows enough to measure a page's slope by
 _WORTH = 1.05  # rows must get sharper by this factor for the slope to be changed
 
-def arrange(words: Sequence[TextWord]) -> tuple[TextLine, ...]:
-    """Lines in reading order. ``TextLine.words`` are indices into ``words``, in reading order; words without a quad, or
-    without text, are in no line. A line's confidence is the mean over its characters, its quad the smallest rectangle
-    along it."""
+def arrange(words: Sequence[TextWord], picture: NDArray[np.uint8] | None = None) -> tuple[TextLine, ...]:
+    """Lines in reading order, for which ``picture``, uint8 ``[H, W, 3]``, tells things apart that stand side by side.
+    ``TextLine.words`` are indices into ``words``, in reading order; words without a quad, or without text, are in no
+    line. A line's confidence is the mean over its characters, its quad the smallest rectangle along it."""
     index = [i for i, w in enumerate(words) if w.quad is not None and w.text]
     if not index:
         return ()
@@ -68,7 +69,8 @@ def arrange(words: Sequence[TextWord]) -> tuple[TextLine, ...]:
         if len(some):
             turned = g.rotate(quads[some], -int(k) * np.pi / 2)
             texts = [words[index[i]].text for i in some]
-            for members, box_angle in _lines(turned, texts):
+            colours = None if picture is None else grounds(picture, quads[some])
+            for members, box_angle in _lines(turned, texts, colours):
                 ids = [index[some[m]] for m in members]
                 lines.append(_text_line(words, ids, quads[some[members]], box_angle + int(k) * np.pi / 2))
     return tuple(lines)
@@ -152,13 +154,14 @@ def _sharpen(plane: g.Array, level: float, bu: float, bv: float, size: g.Array) 
     return (float(more), float(bend)) if best > least else (0.0, 0.0)
 
 
-def _lines(quads: g.Array, texts: Sequence[str]) -> list[tuple[list[int], float]]:
-    """Lines in reading order: the words of each in reading order, and its angle."""
+def _lines(quads: g.Array, texts: Sequence[str], colours: g.Array | None) -> list[tuple[list[int], float]]:
+    """Lines in reading order: the words of each in reading order, and its angle. ``colours`` of the words' grounds."""
     box, angle = straighten(quads)
     runs = _runs(box)
     around = _around(box, runs)
     out = []
-    for block in blocks(around, ["".join(texts[w] for w in run) for run in runs]):
+    under = None if colours is None else np.array([np.median(colours[run], axis=0) for run in runs])
+    for block in blocks(around, ["".join(texts[w] for w in run) for run in runs], under):
         lines = _block_lines(Box(*(side[block] for side in around)), [runs[k] for k in block], texts)
         out += [(line, _line_angle(quads, line, angle)) for line in lines]
     return out
@@ -359,7 +362,7 @@ def _order(box: Box, column: Index) -> list[int]:
     """Rows in reading order: from top to bottom, but a column of body text before the one to its right, unless
     something between them spans both."""
     n = len(column)
-    by_height = [int(k) for k in np.lexsort((box.x0, box.middle))]
+    by_height = _top_down(box)
     prose = np.nonzero(column >= 0)[0]
     # What stands to the right of something much higher is read after it.
     i, j = _both_ways(*g.meeting_pairs(np.stack([np.full(n, 0.0), box.y0, np.full(n, 1.0), box.y1], -1)))
@@ -397,6 +400,18 @@ def _order(box: Box, column: Index) -> list[int]:
                     state[k] = 2
                     done.append(k)
     return done
+
+
+def _top_down(box: Box) -> list[int]:
+    """Rows from top to bottom; of those whose middles hardly differ, as of two words on an arc, the left one first."""
+    bands: list[list[int]] = []
+    for k in np.argsort(box.middle, kind="stable").tolist():
+        first = bands[-1][0] if bands else k
+        if bands and box.middle[k] - box.middle[first] <= _BAND * min(box.high[k], box.high[first]):
+            bands[-1].append(k)
+        else:
+            bands.append([k])
+    return [k for band in bands for k in sorted(band, key=lambda k: float(box.x0[k]))]
 
 
 def _line_angle(quads: g.Array, line: Sequence[int], angle: g.Array) -> float:

@@ -148,7 +148,7 @@ class OCR:
         words = join_stacks([w for w in words if w.text and w.confidence >= self.min_confidence])
         if self._doubting:
             words = believable(words, small=height <= _SMALL)
-        lines = arrange(words)
+        lines = arrange(words, picture)
         order = [i for line in lines for i in line.words]
         place = {old: new for new, old in enumerate(order)}
 

@@ -32,10 +32,10 @@ def moved(words: list[TextWord], how) -> list[TextWord]:
     return out
 
 
-def read(words: list[TextWord], seed: int = 0) -> list[str]:
+def read(words: list[TextWord], seed: int = 0, picture: np.ndarray | None = None) -> list[str]:
     """The lines' texts, whatever order the words come in."""
     mixed = [words[i] for i in np.random.default_rng(seed).permutation(len(words))]
-    lines = arrange(mixed)
+    lines = arrange(mixed, picture)
     used = [i for line in lines for i in line.words]
     assert sorted(used) == list(range(len(words)))
     for line in lines:
@@ -193,27 +193,48 @@ def boards(dx: float, dy: float) -> list[TextWord]:
     return words + [w for i, t in enumerate(OTHER) for w in put(t, 560 + dx, 90 + dy + 44 * i, 22)]
 
 
-@pytest.mark.parametrize(("dx", "dy"), [(0, -40), (0, 0), (60, 0), (200, 25)])
+def scenery(edge: float | None = None, left=(20, 70, 50), right=(230, 226, 218)) -> np.ndarray:
+    """A picture of one colour, or of another to the right of ``edge``."""
+    picture = np.full((520, 1200, 3), left, np.uint8)
+    if edge is not None:
+        picture[:, int(edge) :] = right
+    return picture
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(0, -40), (0, 0), (60, 0)])
 def test_two_boards_side_by_side_are_read_one_after_the_other(dx, dy):
-    """Where they stand so that their rows meet, or nearly, they cannot be told from a table, and are read across."""
-    assert read(boards(dx, dy)) == ONE + OTHER
+    assert read(boards(dx, dy), picture=scenery(530)) == ONE + OTHER
+
+
+def test_on_one_ground_they_may_be_a_table():
+    words = boards(0, -40)
+    assert read(words, picture=scenery()) == read(words) != ONE + OTHER
 
 
 def test_what_is_above_and_below_two_boards():
     words = boards(0, 0) + put("SUMMER OPENING HOURS OF THE NATIONAL PARK AND ITS PATHS", 90, 0, 24)
     words += put("all signs of this place were renewed by the park office", 200, 420, 20)
-    got = read(words)
+    got = read(words, picture=scenery(530))
     assert got[1:-1] == ONE + OTHER
     assert got[0].startswith("SUMMER") and got[-1].startswith("all signs")
 
 
-def test_rows_of_a_table_stay_together_where_one_side_lies_higher():
-    """Curled paper lifts the right side by a third of a line, the same for all rows."""
-    table = [("Tea", "green"), ("Size", "two cups"), ("Ice", "none"), ("Cup", "paper"), ("Name", "Mina")]
-    words = []
-    for i, (key, value) in enumerate(table):
-        words += put(key, 20, 40 * i, 20) + put(value, 320, 40 * i - 6, 20)
-    assert " ".join(read(words)) == " ".join(f"{key} {value}" for key, value in table)
+def test_a_table_with_shaded_labels_is_read_across():
+    """Labels of other heights than their values, tight to their ink, on a ground of their own: yet rows are level."""
+    table = [("name", "Sue Moore"), ("size", "xxx one"), ("color", "green"), ("age", "seven"), ("gym", "yes please")]
+    for high in (14, 22):
+        words = []
+        for i, (key, value) in enumerate(table):
+            tail = 4 if set(key) & set("gpy") else 0
+            words += put(key, 40, 60 + 44 * i, high + tail) + put(value, 400, 54 + 44 * i, 28)
+        got = read(words, picture=scenery(300, left=(30, 60, 120)))
+        assert " ".join(got) == " ".join(f"{key} {value}" for key, value in table)
+
+
+def test_two_words_on_an_arc_are_read_from_left_to_right():
+    """The right one lies a little higher, and is a line of its own."""
+    assert read(put("COFFEE", 100, 107, 34) + put("ROASTERS", 330, 100, 34)) == ["COFFEE", "ROASTERS"]
+    assert read(put("COFFEE", 100, 140, 34) + put("ROASTERS", 330, 100, 34)) == ["ROASTERS", "COFFEE"]
 
 
 def test_labels_stand_beside_long_values():
