@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
+import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from edge_ocr.ctc import decompose
 from edge_ocr.scanners.strings import distance
+from tests.faces import make_face
+from training.recognizer.data import LineBatches
 from training.recognizer.hard import Hard
 from training.recognizer.loss import (
     batch_log_probs,
@@ -20,10 +27,11 @@ from training.recognizer.loss import (
     ctc_losses,
     encode_targets,
     entropy,
+    objective,
     steps_needed,
 )
 from training.recognizer.model import LayerNormHC, Recognizer, RecognizerConfig
-from training.recognizer.train import initialise
+from training.recognizer.train import initialise, main
 from training.synth.line import Recipe
 
 SMALL = {"widths": (8, 8, 16, 16, 16), "dim": 16, "heads": 2, "layers": 1, "feed_forward": 32, "lstm_hidden": 8}
@@ -99,6 +107,18 @@ def test_entropy_is_that_of_every_symbol() -> None:
     torch.testing.assert_close(got.double(), want, rtol=1e-4, atol=1e-4)
     got.sum().backward()
     assert all(v.grad is not None and v.grad[1, 2].abs().max() == 0 for v in outputs.values())
+
+
+def test_doubt_is_rewarded_where_the_text_fits() -> None:
+    torch.manual_seed(4)
+    outputs = {"symbols": torch.randn(2, 4, 6)}
+    texts, steps = ["a1", "ab1ab1"], torch.tensor([4, 4])  # the second does not fit in four columns
+    plain, losses = objective(outputs, texts, steps, "ab1 ")
+    assert losses[0] > 0 and losses[1] == 0
+    assert plain.item() == pytest.approx(ctc_loss(outputs, texts, steps, "ab1 ").item())
+    doubtful, _ = objective(outputs, texts, steps, "ab1 ", 0.1)
+    gain = 0.1 * entropy(outputs, steps)[0].item() / math.sqrt(2) / 2 / 2
+    assert plain.item() - doubtful.item() == pytest.approx(gain, rel=1e-4)
 
 
 def test_targets_and_steps() -> None:
@@ -226,3 +246,80 @@ def waited(again: Hard, rng: np.random.Generator) -> Recipe | None:
             return recipe
         time.sleep(0.01)
     return None
+
+
+# -- a run ------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def ingredients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Faces whose letters are all the same block, and a few words."""
+    monkeypatch.setenv("EDGE_OCR_CACHE", str(tmp_path / "cache"))
+    ascii_points = list(range(0x21, 0x7F))
+    for n in range(10):  # every tenth Latin face is reserved
+        make_face(tmp_path / "fonts" / "latin" / f"plain{n}.ttf", ascii_points)
+    make_face(tmp_path / "fonts" / "hangul" / "some.ttf", [*ascii_points, *range(0xAC00, 0xD7A4)])
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "words_en.tsv").write_text("river\t1\ntable\t0.5\n", encoding="utf-8")
+    (tmp_path / "text" / "words_ko.tsv").write_text("바다\t1\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_what_was_misread_comes_back_among_what_is_new(ingredients: Path) -> None:
+    again = Hard(0.5)
+    charset = "".join(map(chr, range(0x20, 0x7F)))
+    batches = iter(
+        LineBatches(
+            ingredients=str(ingredients), lang="en", charset=charset, columns=512, max_width=200, seed=1, again=again
+        )
+    )
+    new, old = [], []
+    for _ in range(60):
+        batch = next(batches)
+        assert [r and r.lines for r in batch.recipes] == [(t,) for t in batch.texts]
+        (old if any(r and r.tries for r in batch.recipes) else new).append(batch)
+        again.tell(batch.recipes, batch.texts, [""] * len(batch.texts), [1.0] * len(batch.texts))
+        if old:
+            break
+        time.sleep(0.01)
+    told = {r.lines for batch in new for r in batch.recipes if r}
+    assert {r.lines for batch in old for r in batch.recipes if r and r.tries} <= told and old
+
+
+@pytest.fixture
+def run(ingredients: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Trains a tiny recognizer for seconds, and gives its last state."""
+    tmp_path = ingredients
+    root = Path(__file__).resolve().parent.parent
+    monkeypatch.chdir(root)
+    # Letters that are all the same block cannot be read: let them be taken for hard ones all the same.
+    monkeypatch.setattr("training.recognizer.hard.UNREADABLE", 100.0)
+    threads = torch.get_num_threads(), cv2.getNumThreads()
+    config = json.loads((root / "training" / "recognizer" / "configs" / "en.json").read_text(encoding="utf-8"))
+    config |= {**SMALL, "widths": list(SMALL["widths"]), "max_width": 200, "batch_columns": 512, "held_out": 8}
+    (tmp_path / "tiny.json").write_text(json.dumps(config), encoding="utf-8")
+
+    def train(minutes: float, *more: str) -> dict[str, Any]:
+        command = ["train", str(tmp_path / "tiny.json"), "--ingredients", str(tmp_path), "--out", str(tmp_path / "out")]
+        command += ["--minutes", str(minutes), "--workers", "0", "--validate-every", "0.03"]
+        monkeypatch.setattr(sys, "argv", [*command, *more])
+        main()
+        state: dict[str, Any] = torch.load(tmp_path / "out" / "last.pt", weights_only=True)
+        rows = (tmp_path / "out" / "log.jsonl").read_text(encoding="utf-8").splitlines()
+        return state | {"log": [json.loads(row) for row in rows]}
+
+    yield train
+    torch.set_num_threads(threads[0])
+    cv2.setNumThreads(threads[1])
+
+
+def test_a_run_learns_from_its_errors_averages_and_goes_on(run: Callable[..., dict[str, Any]]) -> None:
+    first = run(0.15)
+    assert first["step"] > 10 and first["samples"] > first["step"]
+    assert any(not torch.equal(first["ema"][k], v) for k, v in first["model"].items())
+    losses = [row["loss"] for row in first["log"] if "loss" in row]
+    assert len(losses) >= 2 and all(0 < x < 100 for x in losses) and losses[-1] < losses[0]
+    told = [row["drawn_again"] for row in first["log"] if "drawn_again" in row]
+    assert told[-1] > 0 and told == sorted(told)
+    second = run(0.2, "--resume", "--hard", "0", "--entropy", "0")
+    assert second["step"] > first["step"] and second["seconds"] > first["seconds"]
+    assert [row["drawn_again"] for row in second["log"] if "drawn_again" in row][len(told) :] in ([], [0], [0, 0])
+    assert second["log"][: len(first["log"])] == first["log"]

@@ -18,6 +18,7 @@ __all__ = [
     "ctc_losses",
     "encode_targets",
     "entropy",
+    "objective",
     "per_character",
     "steps_needed",
 ]
@@ -98,6 +99,16 @@ def per_character(sums: Tensor, texts: list[str]) -> Tensor:
 def ctc_loss(outputs: dict[str, Tensor], texts: list[str], steps: Tensor, charset: str) -> Tensor:
     """``per_character`` of ``ctc_losses``."""
     return per_character(ctc_losses(outputs, texts, steps, charset), texts)
+
+
+def objective(
+    outputs: dict[str, Tensor], texts: list[str], steps: Tensor, charset: str, doubt: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """What a trainer makes small, and the CTC losses ``[N]`` in it: their mean ``per_character``, less ``doubt`` times
+    the entropy of the samples whose text fits."""
+    losses = ctc_losses(outputs, texts, steps, charset)
+    total = losses - doubt * entropy(outputs, steps) * (losses > 0) if doubt else losses
+    return per_character(total, texts), losses.detach()
 
 
 def entropy(outputs: dict[str, Tensor], steps: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from edge_ocr.preprocess import crop_to_line
 from edge_ocr.scanners.strings import distance
 from training.recognizer.data import LineBatches, bucket_of, collate, held_out, labelled_crops
 from training.recognizer.hard import Hard
-from training.recognizer.loss import ctc_losses, entropy, per_character
+from training.recognizer.loss import objective, per_character
 from training.recognizer.model import Recognizer, RecognizerConfig
 from training.synth.fonts import prepare_faces
 from training.synth.line import Sample
@@ -215,7 +215,7 @@ def main() -> None:
         a.ingredients,
         lang=config["lang"],
         charset=charset,
-        count=600,
+        count=config.get("held_out", 600),
         max_width=config["max_width"],
         synth=config.get("synth", "line"),
     )
@@ -229,7 +229,7 @@ def main() -> None:
     started, saved, validated = time.monotonic() - used, time.monotonic(), time.monotonic()
     running, count = 0.0, 0
     bar = tqdm(
-        total=round(a.minutes, 1),
+        total=a.minutes,
         unit="min",
         bar_format="{l_bar}{bar}| {n:.1f}/{total:.0f} min {postfix}",
         mininterval=10,
@@ -277,13 +277,9 @@ def main() -> None:
             group["lr"] = rate
         with torch.autocast(torch.device(a.device).type, torch.bfloat16, enabled=a.amp):
             outputs = net(batch.images.to(a.device, non_blocking=True))
-        losses = ctc_losses(outputs, batch.texts, batch.steps, charset)
+        loss, losses = objective(outputs, batch.texts, batch.steps, charset, doubt)
         if again.share:
             again.tell(batch.recipes, batch.texts, readings(outputs, batch.steps, charset), losses.tolist())
-        ctc = per_character(losses, batch.texts)
-        loss = ctc
-        if doubt:
-            loss = ctc - doubt * per_character(entropy(outputs, batch.steps) * (losses > 0), batch.texts)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
@@ -297,10 +293,10 @@ def main() -> None:
                     ema[name].lerp_(value, 1 - k)
                 else:
                     ema[name].copy_(value)
-        running += ctc.item()
+        running += per_character(losses, batch.texts).item()
         count += 1
         if step % 20 == 0:
-            bar.n = (now - started) / 60
+            bar.n = min((now - started) / 60, a.minutes)
             bar.set_postfix_str(
                 f"step {step} loss {running / count:.3f} lr {rate:.1e} {samples_seen / (now - started):.0f} lines/s"
             )
