@@ -15,13 +15,15 @@ from edge_ocr.scanners.plate import (
     DISTRICTS,
     DISTRICTS_OF,
     REGIONS,
+    Plate,
     Scanner,
     _crowded,
+    _goes_on,
     as_row,
     grammar,
     parse,
 )
-from edge_ocr.scanners.plate_find import Candidate, with_upper
+from edge_ocr.scanners.plate_find import Candidate, runs_on, with_upper
 from edge_ocr.types import Region
 
 coded = pytest.importorskip("coded")
@@ -257,3 +259,62 @@ def test_print_is_crowded_and_a_street_is_not() -> None:
     assert not _crowded(candidate, page[4:5])
     signs = [page[4], word(300, 400), word(20, 300, 300, 90), word(115, 75, 40, 6), word(400, 40)]
     assert not _crowded(Candidate((Line((0,), np.array(page[4].quad)),), frozenset({0})), signs)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "text", "expected"),
+    [
+        (200, 60, "AAA", []),  # 12가 3456 and more: a sentence
+        (256, 60, "AAA", ["12가3456"]),  # two heights away: a sticker
+        (200, 108, "AAA", ["12가3456"]),  # on another level
+        (200, 60, "98나7654", ["12가3456", "98나7654"]),  # the next car
+    ],
+)
+def test_a_line_that_goes_on_is_no_plate(
+    tmp_path: pathlib.Path, x: int, y: int, text: str, expected: list[str]
+) -> None:
+    image = picture()
+    words = [coded.put(image, 40, 60, "12가3456", CHARSET), coded.put(image, x, y, text, CHARSET)]
+    assert sorted(scan(tmp_path, image, words)) == expected
+
+
+@pytest.mark.parametrize(("x", "expected"), [(12, ["12가3456"]), (188, [])])
+def test_the_band_in_front_of_a_plate_is_no_text(tmp_path: pathlib.Path, x: int, expected: list[str]) -> None:
+    image = picture()
+    words = [coded.put(image, 40, 60, "12가3456", CHARSET), ((x, 60), (x + 16, 60), (x + 16, 92), (x, 92))]
+    assert scan(tmp_path, image, words) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("12가3456나", []), ("허12가3456", []), ("12가3456", ["12가3456"])]
+)
+def test_letters_that_touch_a_plate(tmp_path: pathlib.Path, text: str, expected: list[str]) -> None:
+    image = picture()
+    assert scan(tmp_path, image, [coded.put(image, 40, 60, text, CHARSET)]) == expected
+
+
+@pytest.mark.parametrize(
+    ("plain", "expected"),
+    [("12가3456", False), ("12가34561", False), ("112가3456", False), ("울12가3456", False), ("12가3456동", True),
+     ("제12가 3456", True), ("12나3456", False)],
+)
+def test_figures_and_regions_beside_a_plate_are_no_text(plain: str, expected: bool) -> None:
+    assert _goes_on(Plate("12가3456", "private", ((0, 0), (9, 0), (9, 2), (0, 2)), 1.0, (), plain)) is expected
+
+
+def test_what_a_line_runs_into() -> None:
+    def word(x: float, y: float = 100, w: float = 90, h: float = 20) -> Region:
+        return Region(((x, y), (x + w, y), (x + w, y + h), (x, y + h)), 0.9)
+
+    def goes_on(*more: Region, others: frozenset[int] = frozenset()) -> bool:
+        regions = [word(200), *more]
+        candidate = Candidate((Line((0,), np.array(regions[0].quad)),), frozenset({0}))
+        return runs_on(candidate, regions, others)
+
+    assert not goes_on()
+    assert goes_on(word(300)) and goes_on(word(100))
+    assert not goes_on(word(300), others=frozenset({1}))
+    assert not goes_on(word(320)) and not goes_on(word(80))  # far
+    assert not goes_on(word(300, 115)) and not goes_on(word(200, 125))  # below
+    assert not goes_on(word(295, 104, 20, 10)) and not goes_on(word(295, 90, 90, 40))  # much smaller, much larger
+    assert not goes_on(word(280))  # the same ink, found twice

@@ -19,12 +19,12 @@ from edge_ocr.constrain import Pattern, search
 from edge_ocr.crop import crop_quads
 from edge_ocr.ctc import LogProbs, greedy
 from edge_ocr.errors import InputError
-from edge_ocr.geometry import bounding_rectangle, heights, quad_iou_matrix, reading_angles
+from edge_ocr.geometry import bounding_rectangle, heights, quad_iou_matrix, reading_angles, widths
 from edge_ocr.image import load_image
 from edge_ocr.preprocess import crop_to_line
 from edge_ocr.recognize import Recognizer, align
 from edge_ocr.scanners.lines import Line, chains, line_of, make_detector, make_recognizer, to_quad, widen
-from edge_ocr.scanners.plate_find import Candidate, candidates_of, cuts_in_place, cuts_of_whole, with_upper
+from edge_ocr.scanners.plate_find import Candidate, candidates_of, cuts_in_place, cuts_of_whole, runs_on, with_upper
 from edge_ocr.scanners.plate_text import DISTRICTS, DISTRICTS_OF, OFFICIAL, REGIONS, PlateText, grammar, parse
 from edge_ocr.scanners.strings import distance
 from edge_ocr.types import Quad, Region, TextCharacter
@@ -72,6 +72,9 @@ _TRUSTED = 0.9  # a reading this sure is not tried again with other margins
 _RULE, _TIGHT, _WIDE = (0.12, 0.12, 0.0), (0.0, 0.0, 0.0), (0.35, 0.35, 0.08)
 _STACKED = 1.1  # heights to the left of the class number in which a region may be stacked
 _LOWER = re.compile("[가-힣]?[0-9]{4}")  # what the lower of two lines says
+_HANGUL = re.compile("[가-힣]")
+_REGION_ENDS = frozenset(name[-1] for name in REGIONS)
+_BAND = 0.75  # width by height, of a band and no letter
 _CROP_SIZE = (720, 300)  # a picture no larger, width and height, may be a plate that was cut out
 # What is told is believed: `python -m benchmarks.plateness` chooses these on drawn plates and what is drawn as none.
 CONFIDENCE = 0.65  # of a plate in all, unless another is asked for
@@ -157,9 +160,10 @@ class Scanner:
         regions = [r for r in self._detector.detect(picture) if float(heights(np.array([r.quad]))[0]) >= _SMALLEST]
         found = self._read(picture, candidates_of(regions), self.min_confidence)
         found = [(c, p) for c, p in found if p.confidence >= _PRINTED or not _crowded(c, regions)]
+        alone = _alone(found, regions)
         if not found and picture.shape[1] <= _CROP_SIZE[0] and picture.shape[0] <= _CROP_SIZE[1]:
-            found = self._read(picture, cuts_of_whole(picture), self.min_confidence)
-        plates = _best_of_each_place(found)
+            alone = self._read(picture, cuts_of_whole(picture), self.min_confidence)
+        plates = _best_of_each_place(alone)
         if self._latin is not None:
             plates += self._foreign(picture, regions, plates)
         return tuple(sorted(plates, key=lambda p: -p.confidence))
@@ -204,8 +208,9 @@ class Scanner:
         more: list[tuple[int, Candidate, tuple[float, float, float]]] = []
         for k, ((candidate, lp), other) in enumerate(zip(plausible, tight, strict=True)):
             readings.append([p for p in (self._plate(candidate, x) for x in (lp, other)) if p is not None])
-            sure = any(p.confidence >= _TRUSTED and not changes(p) for p in readings[k])
-            if sure and len(_texts(readings[k])) == 1:
+            sure = any(p.confidence >= _TRUSTED for p in readings[k])
+            same = len(_texts(readings[k])) == 1 and not any(changes(p) for p in readings[k])
+            if sure and same:
                 continue
             more.append((k, candidate, _WIDE))
             if len(candidate.lines) == 1:  # a region that is stacked before the class may not have been found
@@ -293,6 +298,30 @@ def _crowded(candidate: Candidate, regions: Sequence[Region]) -> bool:
     return int((alike & (away > 0) & (away < _NEAR * line.height)).sum()) >= _NEIGHBOURS
 
 
+def _alone(found: Sequence[tuple[Candidate, Plate]], regions: Sequence[Region]) -> list[tuple[Candidate, Plate]]:
+    """Those that no text runs into, which would be a part of a sentence (34나 5678동 101호). Another plate beside one
+    is no such text, nor is a narrow patch in front of one that reads the same with it: the blue band of newer plates. A
+    candidate that took a word of the sentence in without reading it goes with those without."""
+    dropped: list[tuple[Candidate, Plate]] = []
+    for candidate, plate in found:
+        apart = [c.words for c, _ in found if not c.words & candidate.words]
+        longer = [c.words - candidate.words for c, p in found if p.text == plate.text and c.words > candidate.words]
+        bands = [words for words in longer if all(_is_band(regions[k].quad, candidate) for k in words)]
+        if runs_on(candidate, regions, frozenset().union(*apart, *bands)):
+            dropped.append((candidate, plate))
+    return [
+        (candidate, plate) for candidate, plate in found
+        if not any(plate.text == p.text and candidate.words & c.words for c, p in dropped)
+    ]
+
+
+def _is_band(quad: Quad, candidate: Candidate) -> bool:
+    """Whether a region is as narrow as the band of a plate, narrower than Hangul, and in front of a candidate."""
+    q, line = np.array([quad], np.float64), candidate.lines[-1].quad
+    before = float((q[0].mean(0) - line[[0, 3]].mean(0)) @ (line[1] - line[0])) < 0
+    return before and bool(widths(q)[0] < _BAND * heights(q)[0])
+
+
 def _best_of_each_place(found: Sequence[tuple[Candidate, Plate]]) -> list[Plate]:
     """Of readings that share a word or lie on one another, the surest, and of about equally sure ones the longest, and
     that which the grammar changed least."""
@@ -342,6 +371,8 @@ def _agreed(plates: Sequence[Plate], least: float) -> Plate | None:
         if region and p.text.endswith(text) and p.confidence >= least and believable(p):
             text = p.text
     same = [p for p in plates if p.text == text]
+    if any(_goes_on(p) for p in same):
+        return None
     best = max(same, key=lambda p: p.confidence)
     return best if best.confidence >= least - _AGREED * (len(same) > 1) and believable(best) else None
 
@@ -352,6 +383,13 @@ def believable(plate: Plate) -> bool:
     sure = [c.confidence for c in plate.characters]
     letters = [c.confidence for c in plate.characters if not c.text.isascii()]
     return min(sure) >= WEAKEST and min(letters) >= LETTER and changes(plate) <= CHANGES
+
+
+def _goes_on(plate: Plate) -> bool:
+    """Whether Hangul was read right before or behind the text, as in 제34조5678 and 34나5678동. Bolts and rims look
+    like figures, not like that; what may be the end of a region that was cut off is none of it."""
+    before, _, behind = re.sub(r"\s+", "", plate.plain).partition(plate.text)
+    return bool(_HANGUL.search(behind)) or bool(_HANGUL.match(before[-1:]) and before[-1] not in _REGION_ENDS)
 
 
 def changes(plate: Plate) -> int:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ocr.geometry import heights
 from edge_ocr.scanners.lines import Line, chains, line_of
 from edge_ocr.types import Region
 
-__all__ = ["Candidate", "candidates_of", "cuts_in_place", "cuts_of_whole", "with_upper"]
+__all__ = ["Candidate", "candidates_of", "cuts_in_place", "cuts_of_whole", "runs_on", "with_upper"]
 
 Image = NDArray[np.uint8]
 _GAP = 1.6  # heights between the letter and the serial number, at the most
@@ -20,6 +21,9 @@ _INK_SHARES = (0.31, 0.38)  # and of the height of its two lines alone
 _BANDS = ((0.0, 1.0), (0.08, 0.92))  # where the line of a plate that fills its picture stands
 _TALL_BANDS = ((0.18, 0.90), (0.0, 1.0))  # and of one that is less than three times as wide as high
 _TALL = 3.2
+_BESIDE = (-0.1, 1.2)  # heights between a line and a word with which it goes on; less: both are the same ink
+_ASIDE = 0.35  # heights by which that word may stand higher or lower,
+_ALIKE = (0.6, 1.6)  # and its height in those of the line
 _ABOVE = (0.08, 0.62)  # where the upper one lies above it, in heights of the lower one
 
 
@@ -59,6 +63,26 @@ def candidates_of(regions: Sequence[Region]) -> list[Candidate]:
             if near and aside < 0.3 * lower.width and upper.width < 1.15 * lower.width:
                 out.append(Candidate((upper, lower), frozenset(upper.words + lower.words)))
     return out
+
+
+def runs_on(candidate: Candidate, regions: Sequence[Region], others: frozenset[int] = frozenset()) -> bool:
+    """Whether one of a candidate's lines goes on: a word stands close before or behind it, on its level and about as
+    high, as in a sentence and not on a plate, which has a margin and a rim. ``others``: regions that do not count,
+    such as those of the next car's plate."""
+    left_out = candidate.words | others
+    quads = np.array([r.quad for k, r in enumerate(regions) if k not in left_out], np.float64).reshape(-1, 4, 2)
+    high, starts, ends = heights(quads), (quads[:, 0] + quads[:, 3]) / 2, (quads[:, 1] + quads[:, 2]) / 2
+    for line in candidate.lines:
+        q, size = line.quad, max(line.height, 1.0)
+        start, end = (q[0] + q[3]) / 2, (q[1] + q[2]) / 2
+        along = (end - start) / max(float(np.hypot(*(end - start))), 1e-6)
+        down = np.array([-along[1], along[0]])
+        alike = (high > _ALIKE[0] * size) & (high < _ALIKE[1] * size)
+        for step in (starts - end, start - ends):
+            gap, off = step @ along / size, np.abs(step @ down) / size
+            if bool((alike & (gap > _BESIDE[0]) & (gap < _BESIDE[1]) & (off < _ASIDE)).any()):
+                return True
+    return False
 
 
 def cuts_of_whole(picture: Image) -> list[Candidate]:
