@@ -15,6 +15,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,11 +137,11 @@ class Capture:
     ) -> None:
         if rotation not in (0, 90, 180, 270):
             raise InputError(f"rotation: expected 0, 90, 180 or 270 clockwise degrees, found {rotation!r}")
-        if fps is not None and not 0 < fps <= 1000:
+        if fps is not None and not (is_number(fps) and 0 < fps <= 1000):
             raise InputError(f"fps: expected a number in 0..1000, found {fps!r}")
-        if size is not None and (len(size) != 2 or not all(isinstance(v, int) and v > 0 for v in size)):
+        if size is not None and not _is_size(size):
             raise InputError(f"size: expected (width, height) in pixels, found {size!r}")
-        if not 0 <= reconnect <= 1e9:
+        if not (is_number(reconnect) and 0 <= reconnect <= 1e9):
             raise InputError(f"reconnect: expected a number of seconds, found {reconnect!r}")
         self.rotation = rotation
         self.mirror = mirror
@@ -324,3 +325,14 @@ class Capture:
             moment = float(np.nextafter(self._last, np.inf)) if self.live else self._last + 1e-3
         self._last = moment
         return Frame(np.ascontiguousarray(turned), moment)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a number, as True and False are not."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def _is_size(size: object) -> bool:
+    if not isinstance(size, (tuple, list)) or len(size) != 2:
+        return False
+    return all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in size)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ocr import geometry as g
-from edge_ocr.capture import Capture
+from edge_ocr.capture import Capture, is_number
 from edge_ocr.crop import crop_quad
 from edge_ocr.errors import InputError
 from edge_ocr.events import Best, Event, Reader, Seen, Track
@@ -106,9 +106,12 @@ class Stream:
         for name, value, high in (
             ("min_height", min_height, 1e6), ("min_confidence", min_confidence, 1), ("lost_after", lost_after, 1e6),
         ):
-            if not 0 <= value <= high:
+            if not (is_number(value) and 0 <= value <= high):
                 raise InputError(f"{name}: expected a number in 0..{high:g}, found {value!r}")
         hints(Quality(), None, language=language)
+        known = isinstance(source, (str, int, os.PathLike)) or hasattr(source, "__iter__")
+        if not (known or hasattr(source, "__getitem__")):
+            raise InputError(f"source: expected what Capture takes, or frames, found {type(source).__name__}")
         self.source = source
         self.roi = None if roi is None else _box(roi)
         self.hints: tuple[Hint, ...] = ()
@@ -166,14 +169,16 @@ class Stream:
 
     def process(self, frame: Frame, *, dropped: int = 0, skipped: int = 0) -> Seen:
         """Takes the next frame. Its timestamp counts if it is later than the last one's; else a millisecond after
-        that does. Raises ImageError, and InputError for a first frame that lies outside the region of interest."""
+        that does. Raises ImageError, and InputError for what is no frame, for a timestamp that is no finite number, and
+        for a first frame that lies outside the region of interest."""
         start = time.perf_counter()
+        moment = _moment(frame)
         image = load_image(frame)
         self._frame += 1
         if self._frame == 0:
-            self._first = self._now = frame.timestamp
+            self._first = self._now = moment
         else:
-            self._now = max(frame.timestamp, self._now + 1e-3)
+            self._now = max(moment, self._now + 1e-3)
         spent: dict[str, float] = {}
         events: list[Event] = []
         if image.shape[:2] != self._size:
@@ -548,6 +553,18 @@ def _box(roi: Sequence[float]) -> tuple[float, float, float, float]:
             if np.isfinite([x0, y0, x1, y1]).all() and x1 - x0 >= 1 and y1 - y0 >= 1:
                 return x0, y0, x1, y1
     raise InputError(f"roi: expected four numbers (x0, y0, x1, y1) with x0 < x1 and y0 < y1, in pixels, found {roi!r}")
+
+
+def _moment(frame: object) -> float:
+    """A frame's timestamp. Raises InputError where it is none, or has none."""
+    if not isinstance(frame, Frame):
+        raise InputError(
+            f"frame: expected a Frame, found {type(frame).__name__}; make one of a picture and its time: "
+            "Frame(array, seconds)"
+        )
+    if not is_number(frame.timestamp) or not np.isfinite(frame.timestamp):
+        raise InputError(f"frame: expected a timestamp in seconds, a finite number, found {frame.timestamp!r}")
+    return float(frame.timestamp)
 
 
 def _lap(start: float) -> float:

@@ -168,7 +168,8 @@ def test_a_stream_that_does_not_answer_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"rotation": 45}, {"fps": 0}, {"fps": -3}, {"size": (640, 0)}, {"size": (1, 2, 3)}, {"reconnect": -1}]
+    "options", [{"rotation": 45}, {"fps": 0}, {"fps": -3}, {"size": (640, 0)}, {"size": (1, 2, 3)}, {"reconnect": -1},
+                {"size": 5}, {"size": "ab"}, {"fps": "x"}, {"fps": True}, {"reconnect": None}, {"reconnect": "1"}]
 )
 def test_wrong_options(options: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=next(iter(options))):

@@ -241,6 +241,25 @@ def test_time_always_rises() -> None:
     assert all(b > a for a, b in zip(times, times[1:], strict=False))
 
 
+@pytest.mark.parametrize("moment", [float("inf"), float("-inf"), float("nan"), "x", None])
+def test_a_time_that_is_none_is_said(moment: Any) -> None:
+    stream = Stream(PlateReader())
+    image = put(ground(), "111", 50, 50)
+    stream.process(Frame(image, 0.0))
+    with pytest.raises(InputError, match=r"^frame: expected a timestamp in seconds"):
+        stream.process(Frame(image, moment))
+    assert stream.process(Frame(image, np.float64(0.1))).seconds == pytest.approx(0.1)
+
+
+def test_what_is_no_frame_is_said() -> None:
+    for source in ([ground()], ground(), [None], b"x"):
+        with pytest.raises(InputError, match=r"Frame\(array, seconds\)"):
+            list(Stream(PlateReader(), source))  # type: ignore[arg-type]
+    for nothing in (None, 1.5, object()):
+        with pytest.raises(InputError, match=r"^source: "):
+            Stream(PlateReader(), nothing)  # type: ignore[arg-type]
+
+
 def test_frames_are_turned_upright() -> None:
     image = put(ground(), "314", 50, 50)
     found = events([Frame(np.ascontiguousarray(np.rot90(image)), k / 30, 90) for k in range(5)])
@@ -350,7 +369,8 @@ def test_texts_that_are_found_in_pieces_are_believed_at_last() -> None:
 
 def test_wrong_options() -> None:
     for options in ({"roi": (0, 0, 0, 9)}, {"roi": (1, 2, 3)}, {"roi": (0, 0, float("nan"), 9)}, {"min_height": -1},
-                    {"min_confidence": 1.5}, {"lost_after": -1}, {"language": "xx"}):
+                    {"min_confidence": 1.5}, {"lost_after": -1}, {"language": "xx"},
+                    {"min_confidence": "x"}, {"min_height": None}, {"lost_after": True}):
         with pytest.raises(InputError):
             Stream(PlateReader(), [], **options)  # type: ignore[arg-type]
 
