@@ -8,7 +8,7 @@ transitions. What is over a bound is an InputError that says so; nothing is cut 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge_ocr.errors import InputError
 
-__all__ = ["HANGUL", "MAX_FOLLOW", "Pattern", "Ranges", "holds", "syllables"]
+__all__ = ["HANGUL", "MAX_FOLLOW", "Pattern", "Ranges", "check_writable", "holds", "syllables"]
 
 Ints = NDArray[np.int64]
 Ranges = tuple[tuple[int, int], ...]  # code points, both ends included; sorted and disjoint
@@ -26,6 +26,7 @@ MAX_LENGTH = 20_000  # characters of a pattern
 MAX_DEPTH = 60  # groups inside one another
 MAX_PLACES = 20_000  # places after repetitions are written out
 MAX_FOLLOW = 400_000  # pairs of places that may stand one after the other
+_SHOWN = 5  # ranges of characters that a message names
 _LAST = 0x10FFFF
 HANGUL = (0xAC00, 0xD7A3)
 
@@ -59,6 +60,14 @@ def holds(ranges: Ranges, code: int) -> bool:
     return k >= 0 and ranges[k][0] <= code <= ranges[k][1]
 
 
+def _meets(ranges: Ranges, codes: list[int], hangul: bool) -> bool:
+    """Whether a class holds any of the sorted code points, or a Hangul syllable where these count."""
+    if hangul and any(a <= HANGUL[1] and b >= HANGUL[0] for a, b in ranges):
+        return True
+    places = ((bisect.bisect_left(codes, a), b) for a, b in ranges)
+    return any(k < len(codes) and codes[k] <= b for k, b in places)
+
+
 def syllables(ranges: Ranges) -> Ints:
     """The code points of the Hangul syllables in a class, relative to the first one."""
     parts = [
@@ -75,10 +84,32 @@ _SPACE: Ranges = _ranges([(9, 13), (32, 32)])
 _ESCAPES = {
     "d": _DIGITS, "D": _complement(_DIGITS), "w": _WORD, "W": _complement(_WORD), "s": _SPACE, "S": _complement(_SPACE),
 }  # fmt: skip
+_NAMED = {
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word",
+    "xdigit",
+}  # fmt: skip
 _CONTROLS = {"t": 9, "n": 10, "r": 13, "f": 12, "v": 11}
 
 
 # -- the pattern ---------------------------------------------------------------------------------------------------
+
+
+def check_writable(pattern: Pattern, charsets: Sequence[tuple[str, bool]]) -> None:
+    """Raises InputError, naming the characters that are missing, where with none of these charsets (their characters,
+    and whether all Hangul syllables are among them) a text can be written that the pattern allows."""
+    if not charsets:
+        return
+    found = [pattern.hindered_by(charset, hangul=hangul) for charset, hangul in charsets]
+    if any(missing is None for missing in found):
+        return
+    # what no charset holds says more than what one of them lacks
+    both = pattern.hindered_by("".join(c for c, _ in charsets), hangul=any(h for _, h in charsets))
+    missing = both or found[0]
+    if not missing:
+        raise InputError(f"pattern {pattern.expression[:80]!r}: allows no text at all")
+    shown = ", ".join(repr(chr(a)) if a == b else f"{chr(a)!r} to {chr(b)!r}" for a, b in missing[:_SHOWN])
+    more = " and others" if len(missing) > _SHOWN else ""
+    raise InputError(f"pattern {pattern.expression[:80]!r}: no model that was chosen can write {shown}{more}")
 
 
 @dataclass
@@ -157,6 +188,28 @@ class Pattern:
                 places = np.array(sorted({q for p in places for q in self.follow[p]}), np.int64)
             places = np.array([p for p in places if holds(self.classes[p], ord(c))], np.int64)
         return any(self.final[p] for p in places)
+
+    def hindered_by(self, charset: str, *, hangul: bool = False) -> Ranges | None:
+        """What of the pattern these characters cannot write, ``hangul``: and all Hangul syllables, if they can write no
+        text that it allows; None if they can write one."""
+        codes = sorted({ord(c) for c in charset})
+        can = [_meets(ranges, codes, hangul) for ranges in self.distinct]
+        if self.empty:
+            return None
+        kinds = self.kind.tolist()
+        seen, wave = set(self.first.tolist()), self.first.tolist()
+        missing: list[tuple[int, int]] = []
+        while wave:
+            p = wave.pop()
+            if not can[kinds[p]]:
+                missing.extend(self.classes[p])
+                continue
+            if self.final[p]:
+                return None
+            new = [q for q in self.follow[p] if q not in seen]
+            seen.update(new)
+            wave.extend(new)
+        return _ranges(missing)
 
     # -- building --------------------------------------------------------------------------------------------------
 
@@ -390,6 +443,7 @@ class _Parser:
             if c == "]" and begun:
                 self.at += 1
                 break
+            self._no_name(self.at if begun or c == "[" else opened)
             begun = True
             one = self._escape() if c == "\\" else self._single()
             if self._peek() == "-" and self.text[self.at + 1 : self.at + 2] not in ("]", ""):
@@ -409,3 +463,10 @@ class _Parser:
         c = self._peek()
         self.at += 1
         return ((ord(c), ord(c)),)
+
+    def _no_name(self, start: int) -> None:
+        """Refuses ``[:alpha:]`` and its like, which would otherwise be a colon and some letters."""
+        end = self.text.find(":]", start + 2, start + 12) if self.text.startswith("[:", start) else -1
+        if end > 0 and self.text[start + 2 : end].removeprefix("^") in _NAMED:
+            self.at = start
+            self._fail(f"{self.text[start : end + 2]!r} is not understood; write the characters, such as [a-z]")

@@ -28,7 +28,7 @@ from edge_ocr.lean import upright_sides
 from edge_ocr.manifest import QualityLimits
 from edge_ocr.models import DetectorModel, Model, RecognizerModel, find_detector, find_recognizer
 from edge_ocr.orient import DOUBT, SURE, Pose, largest, mirrors, overturns, sureness, turn_picture
-from edge_ocr.pattern import Pattern
+from edge_ocr.pattern import Pattern, check_writable
 from edge_ocr.preprocess import resize
 from edge_ocr.recognize import Recognizer
 from edge_ocr.stacks import join_stacks
@@ -180,7 +180,7 @@ class OCR:
         ``pattern``: a regular expression such as ``"[0-9]{2,3}[가-힣][0-9]{4}"``, or a ``Pattern`` (of a list of words,
         for one), restricts what can be read; ``plain`` of a word then tells what would have been read without it. A
         crop that shows nothing of the kind is read all the same, with little confidence. Raises ImageError, and
-        InputError for a pattern that cannot be used.
+        InputError for a pattern that cannot be used, or that no model can write.
         """
         if pattern is not None and not isinstance(pattern, (str, Pattern)):
             raise InputError(
@@ -197,6 +197,8 @@ class OCR:
         if allowed is None:
             words = self._choose([images] * len(self._recognizer_models))
         else:
+            manifests = [model.manifest for model in self._recognizer_models]
+            check_writable(allowed, [(m.charset, m.output.head == "hangul-factorised") for m in manifests])
             sets = [recognizer.recognize(images, pattern=allowed) for recognizer in self._get_recognizers()]
             words = [max(readings, key=lambda w: w.confidence) for readings in zip(*sets, strict=True)]
         quads = [c.quad if isinstance(c, Crop) else None for c in crops]

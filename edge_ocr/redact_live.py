@@ -39,7 +39,14 @@ _YEAR = re.compile(r"(?:19|20)[0-9]{2} ?[.년]")
 _ROUND = re.compile(r"[1-9][0-9]{1,2}00|[1-9][0-9]{2}000")  # as prices are
 _LETTER = re.compile("[A-Za-z](?<![OoQDIliZSsBbgq])")  # and none that digits are taken for
 _UNITS = re.compile(r" ?(?:[원호층번년월일시분초개명동점%℃℉₩]|(?:won|km|cm|mm|kg|ml|m|g|l|ea)(?![a-z]))", re.IGNORECASE)
-_CODE = re.compile(r"(?<![A-Za-z0-9<])(?=(?:[A-Z<]*[0-9]){5})(?:[MSRGDOT][0-9]{5,8}|(?=[0-9<]*[A-Z])[A-Z0-9<]{9,})")
+_CODE = re.compile(
+    r"(?<![A-Za-z0-9<])(?:[MSRGDOT][-IlO|]?[0-9]{5,8}|(?=(?:[A-Z<]*[0-9]){5})(?=[0-9<]*[A-Z])[A-Z0-9<]{9,})"
+)
+# a date of birth and what may be the begin of the other half, whatever its dash was read as
+_BEGUN = re.compile(
+    r"(?<![0-9])[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+    r"(?: ?(?:[^\w\s.,:₩$€£¥]|_) ?(?:[^\w\s]|_)?|[A-Za-z]) ?[0-9](?: ?[0-9]){0,7}(?![0-9]|[.,][0-9])"
+)
 
 
 @dataclass(eq=False)
@@ -284,9 +291,10 @@ def _row_pieces(row: _Row, unsettled: set[int], cut: set[int]) -> Iterator[Span]
     """What of a row may be a piece of an identity, licence or passport number, where some texts have not settled, and
     the edge may have cut some."""
     plain = plain_digits(row.text)
-    for code in _CODE.finditer(plain):
-        if _open(row, code.start(), code.end(), unsettled | cut):
-            yield Span("piece", code.start(), code.end())
+    for pattern in (_CODE, _BEGUN):
+        for code in pattern.finditer(plain):
+            if _open(row, code.start(), code.end(), unsettled | cut):
+                yield Span("piece", code.start(), code.end())
     for number in _NUMBER.finditer(plain):
         parts = [(number.start() + x.start(), number.start() + x.end()) for x in re.finditer("[^ ]+", number.group())]
         for i in range(len(parts)):

@@ -18,11 +18,12 @@ __all__ = ["DEFAULT", "Policy", "Span", "find", "has_licence", "marked", "mask_t
 @dataclass(frozen=True)
 class Policy:
     """What is masked. ``resident``: of resident registration numbers, and of aliens', the last so many of 13 digits;
-    ``licence``: the six digits in the middle of driver licence numbers, also of twelve digits alone that begin with the
-    code of a region (11 to 26, 28); ``serial``: their serial, beside a number that has its dashes; ``passport``: the
-    last so many characters of passport numbers, in machine-readable zones too; ``personal``: the personal number
-    (optional data) of these zones; with either of these two, pieces of a zone whole, since nobody can say what of it
-    they are; ``fingerprint``: its area on the back of a resident card; ``plates``: number plates.
+    ``licence``: the six digits in the middle of driver licence numbers, also of twelve digits alone, or parted by a
+    space or two, that begin with the code of a region (11 to 26, 28); ``serial``: their serial, beside a number that
+    has its dashes; ``passport``: the last so many characters of passport numbers, in machine-readable zones too;
+    ``personal``: the personal number (optional data) of these zones; with either of these two, pieces of a zone whole,
+    since nobody can say what of it they are; ``fingerprint``: its area on the back of a resident card; ``plates``:
+    number plates.
 
     ``mark`` stands in texts for each masked character, ``colour`` (RGB, 0..255) in pictures; masks reach ``margin``
     line heights beyond the characters. Raises InputError for what cannot be.
@@ -65,7 +66,7 @@ class Span:
 
 # What recognizers take digits for.
 _DIGIT_LIKE = str.maketrans("OoQDIl|iZSsBbgq", "000011112558699")
-_DASHES = "-‐‑‒–—―−－ㅡ~"
+_DASHES = "-‐‑‒–—―−－ㅡ~ーｰ一─━⁻﹣"
 _D = "[0-9OoQDIl|iZSsBbgq]"
 _S = r"[^\S\n]?"  # a recognizer may part digits that stand apart
 _MARK = r"[.:·•∙,]"
@@ -80,6 +81,24 @@ _RESIDENT = (
     re.compile(rf"(?<![0-9])({_D}(?:\n?{_D}){{5}})\s{{0,2}}{_MARK}?\s{{0,2}}({_D}(?:\n?{_D}){{6}})(?![0-9])"),
 )
 _BROKEN, _ALONE = 0, 3
+# With something else between the halves, or spaces within them: six digits that are a date, and seven; where one was
+# lost behind a sign or a space, six. An amount is none of them.
+_H = r"[^\S\n]"
+_SIGN = r"(?:[^\w\s<₩$€£¥]|_)"
+_LETTER = r"[^\W\d_가-힣]"
+_NO_AMOUNT = rf"(?![0-9]|[.,][0-9]|{_H}?[원%₩])"
+_BIRTH = rf"(?<![0-9])({_D}(?:{_S}{_D}){{5}})"
+_SIGNED = re.compile(
+    rf"{_BIRTH}({_H}{{0,2}}{_SIGN}{_H}?(?:{_SIGN}{_H}?)?\n?{_H}{{0,2}})({_D}(?:{_S}{_D}){{5,7}}){_NO_AMOUNT}"
+)
+_LETTERED = re.compile(rf"{_BIRTH}({_H}?{_LETTER}{_H}?)({_D}(?:{_S}{_D}){{6}}){_NO_AMOUNT}")
+_SPACED = re.compile(rf"{_BIRTH}({_H}{{0,2}})({_D}(?:{_S}{_D}){{6}}){_NO_AMOUNT}")
+_SHORT = re.compile(rf"(?<![0-9])(?<![0-9][-.,:/])({_D}{{6}})({_H}{{1,2}})([1-8]{_D}{{5}})(?![-:/]){_NO_AMOUNT}")
+# the dash was read as a digit
+_DIGIT = re.compile(rf"(?<![0-9])({_D}{{6}})({_H}?[0-9]{_H}?)({_D}{{7}}){_NO_AMOUNT}")
+_GAPS, _MISREAD = 2, 2  # spaces within the halves, and letters taken for digits, of these
+_TIME = re.compile(r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9])?")
+_DAY = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
 _LICENCE = re.compile(
     rf"(?<![0-9])(?:[가-힣]{{2}}|{_D}{{2}})[\s.·-]{{0,3}}{_D}{{2}}[\s.·-]{{1,3}}({_D}(?:{_S}{_D}){{4,6}})[\s.·-]{{1,3}}{_D}{{2}}(?![0-9])"
 )
@@ -89,9 +108,19 @@ _LICENCE_BROKEN = re.compile(r"(?<![0-9])[0-9]{2}-[0-9]{2}-(?=[0-9\s]*\n)([0-9](
 _BARE = re.compile(
     r"(?<![0-9A-Za-z])(?<![0-9A-Za-z][-.,:/])(?:1[1-9]|2[0-68])[0-9]{2}([0-9]{6})[0-9]{2}(?![-.,:/]?[0-9A-Za-z])"
 )
+# The same with spaces for some of its dashes: six and six, or four, four and four, or one of these two spaces alone.
+_PARTED = re.compile(
+    rf"(?<![0-9A-Za-z])(?<![0-9A-Za-z][-.,:/])(?:1[1-9]|2[0-68])[0-9]{{2}}({_H}{{0,2}})"
+    rf"([0-9]{{2}}({_H}{{0,2}})[0-9]{{2}}({_H}{{0,2}})[0-9]{{2}})[0-9]{{2}}(?![-.,:/]?[0-9A-Za-z]){_NO_AMOUNT}"
+)
+_PARTS = {(6, 6), (4, 4, 4), (4, 8), (8, 4)}
+_YEARS = re.compile(r"(?:(?:19|20)[0-9]{2}){3}")
 _SERIAL = re.compile(r"(?<![0-9A-Za-z-])(?=[A-Z0-9]*[A-Z])(?=[A-Z0-9]*[0-9])[A-Z0-9]{5,6}(?![0-9A-Za-z-])")
+# One of its digits may be misread, a dash stand behind the letter, the line end in it; a state's code may stand by it.
 _PASSPORT = re.compile(
-    rf"(?<![0-9A-Za-z<])[MSRGDOT](?:(?:{_S}[0-9]){{8}}|(?:{_S}[0-9]){{3}}{_S}[A-Z](?:{_S}[0-9]){{4}})(?![0-9A-Za-z<])"
+    rf"(?:(?<![0-9A-Za-z<])|(?<=KOR))[MSRGDOT]({_S}-)?"
+    rf"({_S}[0-9OoQIil|](?:\s?{_D}){{7}}|{_S}[0-9](?:\s?[0-9]){{2}}{_S}[A-Z](?:\s?[0-9]){{4}})"
+    r"(?=(?:[0-9]?[A-Z][A-Z0][A-Z])?(?![0-9A-Za-z<]))"
 )
 _SPLIT = 2  # spaces that a detector may have put into one number
 _ZONE = re.compile(r"[A-Z0-9<]{28,60}")
@@ -119,22 +148,37 @@ def _is_date(digits: str) -> bool:
     return 1 <= int(digits[2:4]) <= 12 and 1 <= int(digits[4:6]) <= 31
 
 
+def _each(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """The match at each place where one begins, though they overlap: one that turns out to be none, or to be another
+    number, must hide nothing of those that begin in it."""
+    at = 0
+    while (found := pattern.search(text, at)) is not None:
+        yield found
+        at = found.start() + 1
+
+
 def find(text: str, policy: Policy) -> list[Span]:
     """What of a text is to be masked; lines are parted by newlines, words by spaces."""
     plain = plain_digits(text)
     out: list[Span] = []
     if policy.resident:
         out += _resident_spans(plain, policy)
-    licences = [found for found in _LICENCE.finditer(plain) if _is_licence(found.group())]
+        begins = {span.end: span.start for span in out}
+        for span in _odd_spans(plain, policy):
+            if begins.get(span.end, len(plain)) > span.start:  # else it is found already
+                begins[span.end] = span.start
+                out.append(span)
+    licences = [found for found in _each(_LICENCE, plain) if _is_licence(found.group())]
     if policy.licence:
-        out += [Span("licence", *found.span(1)) for x in (_BARE, _LICENCE_BROKEN) for found in x.finditer(plain)]
+        out += [Span("licence", *found.span(1)) for x in (_BARE, _LICENCE_BROKEN) for found in _each(x, plain)]
+        out += [Span("licence", *found.span(2)) for found in _each(_PARTED, plain) if _is_parted(plain, found)]
         out += [Span("licence", *found.span(1)) for found in licences]
     if policy.serial and licences:
         out += [Span("serial", *found.span()) for found in _SERIAL.finditer(plain)]
     if policy.passport:
-        for found in _PASSPORT.finditer(plain):
-            places = [k for k in range(*found.span()) if not plain[k].isspace()]
-            if found.end() - found.start() - len(places) <= _SPLIT:
+        for found in _each(_PASSPORT, plain):
+            places = [k for k in range(*found.span()) if plain[k] not in "-" and not plain[k].isspace()]
+            if _is_passport(found):
                 out.append(Span("passport", places[-policy.passport], found.end()))
     out += _zone_spans(plain, policy)
     return out
@@ -143,7 +187,7 @@ def find(text: str, policy: Policy) -> list[Span]:
 def _resident_spans(plain: str, policy: Policy) -> Iterator[Span]:
     """What of resident registration numbers is to be masked: counted from the dash, where a digit may be missing."""
     for number, pattern in enumerate(_RESIDENT):
-        for found in pattern.finditer(plain):
+        for found in _each(pattern, plain):
             birth, rest = ([k for k in range(*found.span(n)) if not plain[k].isspace()] for n in (1, 2))
             digits = "".join(plain[k] for k in birth).translate(_DIGIT_LIKE)
             places = birth + rest
@@ -156,6 +200,84 @@ def _resident_spans(plain: str, policy: Policy) -> Iterator[Span]:
             kept = max(len(birth) + 7 - policy.resident, 0)
             if len(places) > kept:
                 yield Span("resident", places[kept], found.end(), max(7 - len(rest), 0))
+
+
+def _odd_spans(plain: str, policy: Policy) -> Iterator[Span]:
+    """The same of numbers with another sign than a dash between their halves, or with spaces within these."""
+    for pattern in (_SIGNED, _LETTERED, _SPACED, _SHORT, _DIGIT):
+        for found in _each(pattern, plain):
+            birth, rest = ([k for k in range(*found.span(n)) if not plain[k].isspace()] for n in (1, 3))
+            places = birth + rest
+            digits = "".join(plain[k] for k in places).translate(_DIGIT_LIKE)
+            if not _is_date(digits) or sum(not plain[k].isdecimal() for k in places) > _MISREAD:
+                continue
+            if not _is_odd(pattern, found, digits[len(birth) :]):
+                continue
+            # any of the digits may be the one too many
+            places = birth + [k for k in range(birth[-1] + 1, rest[0]) if pattern is _DIGIT and plain[k] != " "] + rest
+            kept = max(len(birth) + 7 - policy.resident, 0)
+            yield Span("resident", places[kept], found.end(), max(7 - len(rest), 0))
+
+
+def _is_odd(pattern: re.Pattern[str], found: re.Match[str], rest: str) -> bool:
+    """Whether what has one of the forms of ``_odd_spans`` may be a number, and is not something else with that form."""
+    gaps = [sum(c.isspace() for c in found.group(n)) for n in (1, 3)]
+    words = found.group().split()
+    if any(len(word) > 1 and not any(c.isdecimal() for c in word) for word in words if word.isalnum()):
+        return False
+    if sum(gaps) > _GAPS and not (gaps[0] in (0, 5) and gaps[1] in (0, len(rest) - 1)):
+        return False
+    between = found.group(2).strip()
+    if pattern is _SIGNED:
+        if len(rest) == 6:
+            return not any(c in ".,:" for c in between) and not _TIME.fullmatch(rest)
+        return not (len(rest) == 8 and _DAY.fullmatch(rest))
+    if pattern is _SPACED:
+        # a telephone number before something else; the figures under a bar code
+        phone = re.match(r"01[0-9]\s", found.group(1)) is not None
+        return not phone and not ([len(x) for x in words] == [1, 6, 6] and _is_article("".join(words)))
+    if pattern is _SHORT:
+        return not _TIME.fullmatch(rest) and not rest.endswith("00")
+    if pattern is _DIGIT:
+        return bool(between == found.group(2)) or rest[0] in "12345678"
+    return True
+
+
+def _is_article(digits: str) -> bool:
+    """Whether thirteen digits end in the check digit of an article number (EAN-13)."""
+    return digits.isdecimal() and sum(int(c) * (1, 3)[k % 2] for k, c in enumerate(digits)) % 10 == 0
+
+
+def _is_parted(plain: str, found: re.Match[str]) -> bool:
+    """Whether twelve digits with spaces may be a licence number: no dates, times, years, round amounts or cards."""
+    words = found.group().split()
+    sizes = tuple(len(word) for word in words)
+    if sizes not in _PARTS or all(word.endswith("00") for word in words) or _YEARS.fullmatch("".join(words)):
+        return False
+    if sizes == (6, 6):
+        return not (_is_date(words[0]) and _TIME.fullmatch(words[1]))
+    before, behind = plain[max(found.start() - 2, 0) : found.start()], plain[found.end() : found.end() + 2]
+    if re.search(r"[0-9][^\S\n]$", before) or re.match(r"[^\S\n][0-9]", behind):
+        return False
+    solid = "".join(words)
+    return not ((_DAY.match(solid) and _TIME.fullmatch(solid[8:])) or _DAY.fullmatch(words[-1]))
+
+
+def _is_passport(found: re.Match[str]) -> bool:
+    """Whether what has the form of a passport number is one: few spaces, one misread digit, no price on a new line."""
+    text = found.group(2)
+    solid = "".join(text.split())
+    misread = len(solid) - sum(c.isdecimal() for c in solid) - (solid[3].isalpha() and solid[3].isupper())
+    gaps = sum(c.isspace() for c in text.strip())
+    if misread > 1 or (misread and any(c.isspace() for c in found.group())):
+        return False
+    if "\n" in text:
+        first, _, second = text.partition("\n")
+        price = len(first.strip()) <= 4 and second.endswith("00")
+        return gaps == 1 and not price
+    if found.group(1) is not None:
+        return gaps == 0
+    return sum(c.isspace() for c in found.group()) <= _SPLIT
 
 
 def _is_licence(text: str) -> bool:
@@ -171,7 +293,11 @@ def _is_licence(text: str) -> bool:
 def has_licence(text: str) -> bool:
     """Whether a driver licence number stands in it, written as such numbers are."""
     plain = plain_digits(text)
-    return _BARE.search(plain) is not None or any(_is_licence(x.group()) for x in _LICENCE.finditer(plain))
+    return (
+        _BARE.search(plain) is not None
+        or any(_is_licence(x.group()) for x in _each(_LICENCE, plain))
+        or any(_is_parted(plain, x) for x in _each(_PARTED, plain))
+    )
 
 
 def _zone_spans(plain: str, policy: Policy) -> Iterator[Span]:

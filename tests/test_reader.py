@@ -444,3 +444,10 @@ def test_of_two_ways_to_lie_the_surer_one_is_taken(models):
 def test_patterns_that_cannot_be(models, pattern):
     with pytest.raises(InputError, match=r"Pattern\.words"):
         ocr(models).recognize([page((50, 100, 10))], pattern=pattern)
+
+
+@pytest.mark.parametrize(("pattern", "missing"), [("漢", "漢"), ("abc\n", r"\n")])
+def test_what_no_recognizer_can_write_is_refused(models, pattern, missing):
+    with pytest.raises(InputError) as told:
+        ocr(models).recognize([page((50, 100, 10))], pattern=pattern)
+    assert missing in str(told.value)

@@ -168,6 +168,39 @@ def test_licences_in_pieces() -> None:
     assert texts(film.show(t1=("11-22-", 200, 200, True), t2=("123456-01", 280, 200, True)))[1] == "●●●●●●-01"
 
 
+@pytest.mark.parametrize(
+    ("parts", "want"),
+    [
+        (("900101", "1", "234567"), ["900101", "1", "●●●●●●"]),
+        (("9001011", "234567"), ["9001011", "●●●●●●"]),
+        (("112212", "345601"), ["1122●●", "●●●●01"]),
+        (("850505", "/", "2345678"), ["850505", "/", "2●●●●●●"]),
+        (("850505/234567",), ["850505/2●●●●●"]),
+        (("850505", "234567"), ["850505", "2●●●●●"]),
+        (("MI2345678",), ["MI234●●●●"]),
+    ],
+)
+def test_numbers_without_their_dash(parts: tuple[str, ...], want: list[str]) -> None:
+    """No digit that is masked in the end is told before."""
+    film, x = Film(LiveMask()), 100
+    row = {}
+    for k, part in enumerate(parts, 1):
+        row[f"t{k}"] = (part, x, 200)
+        x += 12 * max(len(part), 4) + 10
+    first = film.show(**row)
+    assert texts(film.show(**{k: (*part, True) for k, part in row.items()})) == want
+    for (_, number, text), last in zip(first, want, strict=True):
+        assert all(c == "●" for c, end in zip(text, last, strict=True) if end == "●"), (number, text)
+
+
+def test_a_number_that_grows_behind_another_sign() -> None:
+    for sign in "/■X":
+        film = Film(LiveMask())
+        for text in ("850505", f"850505{sign}23", f"850505{sign}2345"):
+            (told,) = texts(film.show(t1=(text, 200, 200)))
+            assert not any(c.isdecimal() for c in told), told
+
+
 # -- ordinary signs ------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "text",
