@@ -142,6 +142,15 @@ def test_a_card_that_fills_the_picture(models: pathlib.Path) -> None:
     assert all(0.5 < f.confidence <= 1 for f in found.fields.values())
 
 
+def test_a_number_that_cannot_be_is_not_read_as_another(models: pathlib.Path) -> None:
+    """Month 13, read without a doubt: no registration number is made of it, and nothing is accepted."""
+    image, _ = drawn([*LINES[:2], "871323-1234567", *LINES[3:]])
+    (found,) = idcard.Scanner(models_dir=models).scan(image, today=TODAY)
+    assert (found.kind, found.accepted, found.complete) == ("resident", False, False)
+    assert (found.fields["rrn"].raw, found.fields["rrn"].value) == ("871323-1234567", "")
+    assert found.fields["name"].value == "김민수" and found.fields["address"].value == "서울특별시"
+
+
 def test_nothing_that_is_no_card(models: pathlib.Path) -> None:
     scanner = idcard.Scanner(models_dir=models)
     assert scanner.scan(np.full((*SIZE, 3), 255, np.uint8)) == ()

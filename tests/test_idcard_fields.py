@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ from edge_ocr.ctc import LogProbs
 from edge_ocr.recognize import Recognizer, align
 from edge_ocr.scanners import card_fields
 from edge_ocr.scanners.card_page import FieldText
-from edge_ocr.scanners.card_read import Piece
-from edge_ocr.types import TextWord
+from edge_ocr.scanners.card_read import Piece, Said
+from edge_ocr.types import TextCharacter, TextWord
 
 coded = pytest.importorskip("coded")
 pytest.importorskip("onnxruntime")
@@ -106,3 +107,35 @@ def test_a_sure_field_is_left_alone(recognizer: Recognizer) -> None:
     assert card_fields.refined(None, np.zeros((8, 8, 3), np.uint8), "driver", "serial", f,  # type: ignore[arg-type]
                                [piece(recognizer, "O1X5S", lp)]) == f  # fmt: skip
     assert align(lp, "01X5S").text == "01X5S"
+
+
+def test_what_was_read_surely_is_not_changed(recognizer: Recognizer) -> None:
+    """The month 13 was read without a doubt: no other month is made of it. A doubtful one is settled."""
+    for sure, value in ((0.99, None), (0.6, "901201-1234567")):
+        lp = says(*number("901"), {"3": sure, "2": 1 - sure}, *number("01-1234567"))
+        plain = recognizer.word_of(lp, "901301-1234567")
+        found = card_fields.numbers(replace(piece(recognizer, "", lp), word=plain), "rrn")
+        assert (found[0] if found is not None else None) == value
+
+
+def test_raw_is_what_was_read(recognizer: Recognizer) -> None:
+    """What all looks together say is the value; the first reading stays beside it."""
+
+    class Looks:
+        def looks(self, image: object, piece: Piece) -> Said:
+            return (*piece.said, (recognizer, says(*number("01X5S"))))
+
+    lp = says({"O": 0.55, "0": 0.45}, *number("1X5S"))
+    one = replace(piece(recognizer, "", lp), word=recognizer.word_of(lp, "O1X5S"))
+    f = FieldText("O1X5S", "O1X5S", 0.8, (0,))
+    found = card_fields.refined(Looks(), np.zeros((8, 8, 3), np.uint8), "driver", "serial", f, [one])  # type: ignore[arg-type]
+    assert (found.raw, found.value) == ("O1X5S", "01X5S")
+
+
+def test_an_office_is_none_of_less_than_what_was_read() -> None:
+    """A letter of a syllable may be mended to what is on a list, none that was read surely is left out."""
+    sure = [TextCharacter(c, 0.99) for c in "서을특별시종로구"]
+    word = TextWord("서을특별시 종로구", 0.99, tuple(sure))
+    assert card_fields._keeps(word, "서울특별시 종로구청장", listed=True)
+    assert not card_fields._keeps(word, "서울특별시장", listed=True)
+    assert not card_fields._keeps(word, "서울특별시 종로구청장")

@@ -187,8 +187,74 @@ def test_a_wrong_check_digit_only_lowers_confidence() -> None:
 
 
 def test_an_impossible_number_is_no_number() -> None:
-    card = parse([x.replace("870123", "871323") for x in RESIDENT], today=TODAY)
-    assert card is not None and "rrn" not in card.fields and not card.accepted
+    """It has no value, but name and address still stand above and below it."""
+    for birth, century in (("871323", "1"), ("870132", "1"), ("300101", "3")):  # the last is to come
+        number = f"{birth}-{century}234567"
+        card = parse([x.replace("870123-1234567", number) for x in RESIDENT], today=TODAY)
+        assert card is not None and not card.accepted and not card.complete
+        assert {name: (f.raw, f.value) for name, f in card.fields.items() if name != "issuer"} == {
+            "rrn": (number, ""), "name": ("김민수", "김민수"), "issue_date": ("2022. 3. 15.", "2022-03-15"),
+            "address": ("서울특별시 강남구 삼성동 123-45", "서울특별시 강남구 삼성동 123-45"),
+        }  # fmt: skip
+    licence = parse([x.replace("010203", "011303") for x in DRIVER], today=TODAY)
+    assert licence is not None and not licence.accepted
+    assert licence.fields["name"].value == "홍길동"
+    assert licence.fields["address"].value == "서울특별시 종로구 세종대로 209 (세종로)"
+
+
+@pytest.mark.parametrize("line", ["서울특별시 종로구 세종대로 1", "종로구 세종대로 1", "수원시 팔달구"])
+def test_no_name_is_cut_out_of_an_address(line: str) -> None:
+    """A registration number that stands below an address, where no card has it."""
+    card = parse(["주민등록증", line, "870123-1234567", "2022. 3. 15.", "서울특별시 강남구청장"], today=TODAY)
+    assert card is not None and "name" not in card.fields and not card.accepted
+
+
+def test_a_card_is_not_older_than_its_holder() -> None:
+    card = parse([x.replace("2022. 3. 15.", "1986. 3. 15.") for x in RESIDENT], today=TODAY)
+    assert card is not None and not card.consistent and not card.accepted and not card.complete
+    assert card.fields["issue_date"].value == "1986-03-15" and card.fields["rrn"].value == "870123-1234567"
+    licence = parse([x.replace("2015.03.05.", "1999.03.05.") for x in DRIVER], today=TODAY)
+    assert licence is not None and not licence.accepted and not licence.complete
+    same = parse([x.replace("2022. 3. 15.", "1987. 1. 23.") for x in RESIDENT], today=TODAY)
+    assert same is not None and same.accepted
+
+
+@pytest.mark.parametrize(
+    "day", ["2029. 1. 1.", "2029.1.1", "2020.13.1.", "2020. 2. 31.", "2020년 13월 1일", "20290101"]
+)
+def test_a_day_that_cannot_be_is_no_part_of_an_address(day: str) -> None:
+    found = values([x.replace("2022. 3. 15.", day) for x in RESIDENT])
+    assert "issue_date" not in found and found["address"] == "서울특별시 강남구 삼성동 123-45"
+    assert found["issuer"] == "서울특별시 강남구청장"
+    joined = [x.replace("123-45", f"123-45 {day}") for x in RESIDENT if x != "2022. 3. 15."]
+    if day != "20290101":
+        assert values(joined)["address"] == "서울특별시 강남구 삼성동 123-45"
+
+
+@pytest.mark.parametrize(
+    "period",
+    [
+        ["적성검사기간", "2025.01.01. ~ 2024.12.31."],
+        ["적성검사 2025.01.01. ~ 2024.12.31."],
+        ["적성검사 기간 : 2025.01.01.", "~ 2024.12.31."],
+        ["적성검사 기간 : 2025.01.01. ~", "2024.12.31."],
+    ],
+)
+def test_the_end_of_a_period_is_no_day_of_issue(period: list[str]) -> None:
+    at = DRIVER.index("적성검사 기간 : 2030.01.01")
+    lines = [*DRIVER[:at], *period, *DRIVER[at + 2 :]]
+    found = values(lines)
+    assert found["issue_date"] == "2015-03-05" and found["address"] == "서울특별시 종로구 세종대로 209 (세종로)"
+    one = [*lines[: lines.index("2015.03.05.")], "2015.03.05. 서울특별시경찰청장"]
+    assert values(one)["issue_date"] == "2015-03-05" and values(one)["issuer"] == "서울특별시경찰청장"
+    assert "issue_date" not in values([x for x in lines if x != "2015.03.05."])
+
+
+@pytest.mark.parametrize("line", ["서울특별시 강남구", "서울특별시 강남구 역삼동", "수원시 팔달구"])
+def test_an_address_below_all_else_is_no_issuer(line: str) -> None:
+    """An office is completed by its last syllable, which a seal covers; none is made out of a place."""
+    found = values(["주민등록증", "김민수", "870123-1234567", line])
+    assert "issuer" not in found and found["address"] == line
 
 
 def test_confidence_is_that_of_the_characters_that_are_used() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_ocr.scanners import card_values as v
-from edge_ocr.scanners import korea
+from edge_ocr.scanners import card_words, korea
 
 TODAY = datetime.date(2026, 11, 22)
 
@@ -206,3 +206,43 @@ def test_a_spot_on_the_left_of_a_name() -> None:
 
 def test_shapes_of_names() -> None:
     assert all(v.sino(c) for c in "김민수영철쌍씨") and not any(v.sino(c) for c in "컴팎맛뜻")
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("2020.13.1.", ""), ("2025.01.01. ~ 2024.12.31.", ""), ("~ 2030.12.31", ""), ("2020. 13.", ""),
+        ("2022-03-15", ""), ("2022년 3월 15일", ""), ("세종대로 1 2029.1.1", "세종대로 1"),
+        ("역삼동 1990-2, 3층", "역삼동 1990-2, 3층"), ("2010-12", "2010-12"), ("123-45", "123-45"),
+        ("2단지 2010동 1203호", "2단지 2010동 1203호"),
+    ],
+)  # fmt: skip
+def test_text_without_its_dates(text: str, left: str) -> None:
+    assert v.undated(text) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ("901301-1234567", "901301-1234567"), ("9O1301-l234567", "9O1301-l234567"),
+        ("901301-1●●●●●●", "901301-1●●●●●●"),
+        ("12-22-123456-01", None), ("010-1234-5678", None), ("901301-123456", None), ("1234-5678-9012-3456", None),
+    ],
+)  # fmt: skip
+def test_shapes_of_numbers(text: str, shape: str | None) -> None:
+    assert v.number_shape(text) == shape
+
+
+def test_a_date_that_cannot_be_is_no_licence_number() -> None:
+    assert v.licence_number("123-45 2020.13.1.") is None and v.licence_number("12-34-567890-12") == "12-34-567890-12"
+
+
+@pytest.mark.parametrize(
+    ("text", "whether"),
+    [
+        ("서울특별시 종로구", True), ("서울특벌시 종로구 세종대로 1", True), ("종로구 세종대로 1", True),
+        ("수원시 팔달구", True), ("김민수", False), ("홍길동(洪吉童)", False), ("김 길동", False), ("황보 민구", False),
+    ],
+)  # fmt: skip
+def test_addresses_are_told_from_names(text: str, whether: bool) -> None:
+    assert card_words.is_address(text) == whether

@@ -3,7 +3,8 @@
 A field that was not read surely is looked at again, cut out wider and closer, and every recognizer that was asked says
 how likely it finds each text that may stand there: numbers under a pattern, names as two to five syllables, offices and
 places from lists. The text that all looks together find likeliest is taken. A list or a habit never refuses a reading:
-it says by how much a text must be likelier.
+it says by how much a text must be likelier. What was read surely at first is not changed: characters in doubt are
+settled. ``raw`` stays what was read at first, ``value`` is what it was settled to.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from edge_ocr.scanners import korea
 from edge_ocr.scanners.card_page import FieldText
 from edge_ocr.scanners.card_read import Piece, Reader, Said
 from edge_ocr.scanners.strings import distance
+from edge_ocr.types import TextWord
 
 __all__ = ["numbers", "refined"]
 
@@ -29,6 +31,7 @@ Image = NDArray[np.uint8]
 _SURE = 0.98  # a field read as surely as this is not read again
 _FAR = 6.0  # natural logarithms by which what a list or a pattern says may be less likely than what was read
 _LEAST = -25.0  # a look says no less of a text
+_FIRM = 0.9  # a character read as surely as this is not read otherwise
 _MENDED = 2  # characters that a pattern may put right in what was read as no number of its kind
 _WIDTH, _TOP = 8, 6  # of the beam, and candidates of each look
 _PATTERNS = {
@@ -58,17 +61,17 @@ def refined(reader: Reader, image: Image, kind: str, name: str, f: FieldText, pi
     if name == "nationality" and kind == "alien":
         return _from_list(f, piece, korea.COUNTRIES)
     if name in _PATTERNS and f.confidence < _SURE and _alone(name, f, piece):
-        found = _likeliest(reader.looks(image, piece), name, piece.word.text)
+        found = _likeliest(reader.looks(image, piece), name, piece.word)
         if found is not None:
             text, sure = found
-            return replace(f, raw=text, value=_value(name, text) or f.value, confidence=max(sure, 0.9 * f.confidence))
+            return replace(f, value=_value(name, text) or f.value, confidence=max(sure, 0.9 * f.confidence))
     return f
 
 
 def numbers(piece: Piece, name: str) -> tuple[str, float] | None:
     """What a piece says if it is a number of this kind, and how sure that is; None where it cannot be one, or would
     have to be made up in part: of a number whose beginning lies outside the crop, the pattern finds one somewhere."""
-    found = _likeliest(piece.said, name, piece.word.text)
+    found = _likeliest(piece.said, name, piece.word)
     if found is None or distance(v.fold(found[0]), v.fold(piece.word.text)) > _MENDED:
         return None
     return found
@@ -82,13 +85,15 @@ def _alone(name: str, f: FieldText, piece: Piece) -> bool:
     return re.match("[가-힣]", f.value) is None and "*" not in f.value and len(text) <= len(own)
 
 
-def _likeliest(said: Said, name: str, seen: str) -> tuple[str, float] | None:
-    """The text of a kind that all looks together find likeliest, and how sure the surest of them is of it."""
+def _likeliest(said: Said, name: str, word: TextWord) -> tuple[str, float] | None:
+    """The text of a kind that all looks together find likeliest, and how sure the surest of them is of it; of those
+    that change nothing in ``word`` that was surely read."""
+    seen = word.text
     candidates: set[str] = set()
     for _, lp in said:
         least = text_log_prob(lp, seen) if _writable(lp.charset, lp.factorised, seen) else -np.inf
         for text, score in search(lp, _pattern(name), width=_WIDTH)[:_TOP]:
-            if score >= least - 3 * _FAR and _value(name, text) is not None:
+            if score >= least - 3 * _FAR and _value(name, text) is not None and _keeps(word, text):
                 candidates.add(text)
     best: tuple[float, str] | None = None
     for text in sorted(candidates):
@@ -101,6 +106,17 @@ def _likeliest(said: Said, name: str, seen: str) -> tuple[str, float] | None:
         return None
     able = [(r, lp) for r, lp in said if _writable(lp.charset, lp.factorised, best[1])]
     return best[1], max(recognizer.word_of(lp, best[1]).confidence for recognizer, lp in able)
+
+
+def _keeps(word: TextWord, text: str, *, listed: bool = False) -> bool:
+    """Whether a text has all letters and digits of a word that were read surely, in their order; a digit may stand for
+    a letter that looks like it, and in what is on a list a syllable for one that differs in a letter (츨 and 출)."""
+    rest = iter(text)
+    return all(
+        any(v.alike(c.text, x) or (listed and v.strokes(c.text, x) <= 1 and v.hangul(x) != "") for x in rest)
+        for c in word.characters
+        if v.fold(c.text) and c.confidence >= _FIRM
+    )
 
 
 def _writable(charset: str, factorised: bool, text: str) -> bool:
@@ -156,6 +172,8 @@ def _from_list(f: FieldText, piece: Piece, allowed: Sequence[str]) -> FieldText:
     for _, bare, entry in ranked:
         off = v.strokes(own, bare)
         for text in {entry, entry.replace(" ", "")}:
+            if not _keeps(piece.word, head + text + tail, listed=True):
+                continue
             score = text_log_prob(lp, head + text + tail)
             if score >= base - _FAR * off and (best is None or score - _FAR * off > best[0]):
                 best = (score - _FAR * off, entry)
@@ -190,12 +208,13 @@ def _placed(f: FieldText, pieces: Sequence[Piece]) -> FieldText:
         value = place + ("" if rest[:1] in (" ", ",", "") else " ") + rest
         if off == 0:
             return replace(f, value=value)
-        if not v.fold(read).startswith(own[:end]):
+        spelt = place + read[_end_of(read, end) :]
+        if not v.fold(read).startswith(own[:end]) or not _keeps(pieces[0].word, spelt, listed=True):
             continue
         if base is None:
             base = text_log_prob(lp, read)
         least = base - _FAR * v.strokes(own[:end], v.fold(place))
-        if text_log_prob(lp, place + read[_end_of(read, end) :]) >= least:
+        if text_log_prob(lp, spelt) >= least:
             return replace(f, value=value, confidence=0.8 * f.confidence)
     return f
 

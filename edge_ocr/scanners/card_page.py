@@ -65,6 +65,7 @@ class Page:
     used: set[int] = field(default_factory=set)
     titles: dict[str, int] = field(default_factory=dict)
     numbers: dict[int, v.Number] = field(default_factory=dict)
+    shapes: dict[int, str] = field(default_factory=dict)  # of registration numbers that cannot be right
 
     def __post_init__(self) -> None:
         self.order = sorted(range(len(self.spans)), key=lambda k: (self.spans[k].level, self.spans[k].box[0]))
@@ -81,6 +82,8 @@ class Page:
             number = v.registration_number(rest if name else text, today=self.today)
             if number is not None:
                 self.numbers[k] = number
+            elif shape := v.number_shape(rest if name else text):
+                self.shapes[k] = shape
 
     # -- where things stand ----------------------------------------------------------------------------------------
 

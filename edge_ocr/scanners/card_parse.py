@@ -17,7 +17,7 @@ import numpy as np
 from edge_ocr.scanners import card_values as v
 from edge_ocr.scanners import korea
 from edge_ocr.scanners.card_page import FieldText, Page, Span
-from edge_ocr.scanners.card_words import is_province, issuer, label_of, sex, spaced, status, words
+from edge_ocr.scanners.card_words import is_address, is_province, issuer, label_of, sex, spaced, status, words
 
 __all__ = ["KINDS", "CardText", "FieldText", "Span", "parse"]
 
@@ -39,7 +39,8 @@ _COMPLETE = {
 
 @dataclass(frozen=True)
 class CardText:
-    """What the spans say: ``kind`` is one of ``KINDS``, ``title`` tells whether its title was among them."""
+    """What the spans say: ``kind`` is one of ``KINDS``, ``title`` tells whether its title was among them. A
+    registration number that cannot be right is a field without a value."""
 
     kind: str
     fields: dict[str, FieldText]
@@ -47,15 +48,27 @@ class CardText:
 
     @property
     def accepted(self) -> bool:
-        """Whether all that such a card must have was found in the form that it must have."""
-        return all(name in self.fields for name in _REQUIRED[self.kind])
+        """Whether all that such a card must have was found in the form that it must have, and no day that is on it
+        contradicts another."""
+        return all(name in self.fields and self.fields[name].value for name in _REQUIRED[self.kind]) and self.consistent
+
+    @property
+    def consistent(self) -> bool:
+        """Whether the days follow each other: none is issued before its holder is born, or after it ends."""
+        days = [self.fields[name].value for name in ("birth", "issue_date", "expiry") if name in self.fields]
+        for name in ("rrn", "alien_number"):
+            f = self.fields.get(name)
+            number = v.registration_number(f.value, today=datetime.date.max) if f is not None else None
+            days = [number.birth.isoformat(), *days] if number is not None else days
+        return days == sorted(days)
 
     @property
     def complete(self) -> bool:
         """Whether all that authenticity services ask for was found: of a resident card name, number and day of issue,
         of a licence name, number of birth, licence number and serial; nothing starred out."""
         found = [self.fields.get(name) for name in _COMPLETE[self.kind]]
-        return all(f is not None and "*" not in f.value[: 8 if self.kind == "driver" else None] for f in found)
+        shown = 8 if self.kind == "driver" else None
+        return self.consistent and all(f is not None and f.value and "*" not in f.value[:shown] for f in found)
 
 
 def parse(lines: Sequence[str | Span], *, today: datetime.date | None = None) -> CardText | None:
@@ -75,8 +88,8 @@ def parse(lines: Sequence[str | Span], *, today: datetime.date | None = None) ->
         "resident": page.resident, "driver": page.driver, "alien": page.alien, "passport": page.passport,
     }  # fmt: skip
     finders[kind]()
-    fields = {name: f for name, f in page.fields.items() if f.value}
-    return CardText(kind, fields, kind in page.titles) if len(fields) >= 2 else None
+    fields = {name: f for name, f in page.fields.items() if f.value or name in ("rrn", "alien_number")}
+    return CardText(kind, fields, kind in page.titles) if sum(bool(f.value) for f in fields.values()) >= 2 else None
 
 
 class _Card(Page):
@@ -96,13 +109,13 @@ class _Card(Page):
             return "passport"
         if licence and ("driver" in self.titles or foreign or any(v.licence_types(s.text) for s in self.spans)):
             return "driver"
-        if "driver" in self.titles and foreign:
+        if "driver" in self.titles and (foreign or self.shapes):
             return "driver"
         if any(foreign) and ("alien" in self.titles or own & {"status", "nationality", "alien_number"}):
             return "alien"
         if "alien" in self.titles and own & {"status", "nationality", "alien_number"}:
             return "alien"
-        if "resident" in self.titles and (foreign or self.issued() is not None):
+        if "resident" in self.titles and (foreign or self.shapes or self.issued() is not None):
             return "resident"
         if foreign and not any(foreign) and self.issued() is not None and "driver" not in self.titles:
             k = next(iter(self.numbers))
@@ -241,7 +254,11 @@ class _Card(Page):
 
     def take_number(self, name: str) -> int | None:
         if not self.numbers:
-            return None
+            # It cannot be right, but stands where it stands: what is above it and below it goes by that.
+            k = next((k for k in self.order if k in self.shapes and self.free(k)), None)
+            if k is not None:
+                self.put(name, self.shapes[k], "", (k,))
+            return k
         k = max(self.numbers, key=lambda i: (self.numbers[i].checked or False, self.spans[i].confidence))
         number = self.numbers[k]
         self.put(name, number.raw, number.value, (k,))
@@ -252,13 +269,21 @@ class _Card(Page):
         return k
 
     def take_dates(self) -> None:
-        """The lowest date that is free is the day of issue, unless one is labelled so."""
-        found = [(k, day, raw) for k in self.order if self.free(k) for day, raw in v.dates(self.value_of(k))]
+        """The lowest date that is free, and of no period, is the day of issue, unless one is labelled so."""
+        free = [k for k in self.order if self.free(k) and not self.of_period(k)]
+        found = [(k, day, raw) for k in free for day, raw in v.dates(self.value_of(k))]
         found = [x for x in found if x[1] <= self.today]
         labelled = [x for x in found if self.label_of(x[0]) == "issue_date" or self.follows(x[0], "issue_date")]
         if labelled or found:
             k, day, raw = (labelled or found)[-1]
             self.put("issue_date", raw, day.isoformat(), (k,))
+
+    def of_period(self, k: int) -> bool:
+        """Whether a span tells a period, or a part of one, be it one that cannot be."""
+        text, before = self.spans[k].text, self.order[: self.order.index(k)]
+        if "~" in text or self.label_of(k) == "renewal_period":
+            return True
+        return bool(before) and self.spans[before[-1]].text.rstrip().endswith("~")
 
     def takeissuer(self, kind: str) -> None:
         k = self.issued()
@@ -273,11 +298,13 @@ class _Card(Page):
         text = " ".join([*(self.spans[i].text for i in ids[:-1]), text])
         days = v.dates(text)
         if days:
+            end = self.of_period(k)
             text = text.split(days[-1][1])[-1].strip(" .")
             self.put("issuer", text, spaced(text), tuple(ids))
-            self.used.discard(k)
-            self.put("issue_date", days[-1][1], days[-1][0].isoformat(), (k,))
+            if not end and days[-1][0] <= self.today:
+                self.put("issue_date", days[-1][1], days[-1][0].isoformat(), (k,))
             return
+        text = v.undated(text)
         self.put("issuer", text, spaced(text), tuple(ids))
 
     def take_knownissuer(self, kind: str) -> None:
@@ -292,7 +319,9 @@ class _Card(Page):
             near = []
             for name in korea.issuers(kind):
                 bare = v.hangul(name)
-                if len(bare) >= 5 and -1 <= len(own) - len(bare) <= 2 and v.distance(own, bare) <= len(bare) // 2:
+                if len(bare) < 5 or not -1 <= len(own) - len(bare) <= 2 or not _bears(own, bare):
+                    continue
+                if v.distance(own, bare) <= len(bare) // 2:
                     near.append((v.strokes(own[: len(bare)], bare) - 0.01 * len(bare), len(bare), name))
             off, length, name = min(near, default=(99.0, 1, ""))
             if off <= 0.55 * length:
@@ -313,7 +342,7 @@ class _Card(Page):
             name, rest = label_of(text)
             own = rest if name == "name" else text
             found = v.person(self.without_guesses(k, own) if ids == (k,) else own)
-            if found is None or (name and name != "name"):
+            if found is None or (name and name != "name") or is_address(own):
                 continue
             value, clear = found
             raw = (rest if name == "name" else text).strip()
@@ -348,14 +377,14 @@ class _Card(Page):
             name = self.label_of(k)
             if name not in ("", "address") or k in self.titles.values() or not v.fold(s.text):
                 continue
-            if name == "address" and not self.value_of(k).strip():
-                continue
+            if not v.fold(v.undated(self.value_of(k))):
+                continue  # a label alone, or a day
             ids.append(k)
         # An address begins with a place: what stands above that is something else.
         while ids and len(v.hangul(self.value_of(ids[0]))) < 2:
             ids.pop(0)
         if ids:
-            text = " ".join(self.value_of(k).strip() for k in ids)
+            text = " ".join(v.undated(self.value_of(k).strip()) for k in ids)
             self.put("address", text, v.address(text), tuple(ids))
 
     def take_period(self) -> None:
@@ -415,3 +444,11 @@ class _Card(Page):
                 if value and all(self.free(i) for i in ids) and (ids == (k,) or ids[0] not in self.labels):
                     self.put(name, text, value, ids)
                     return
+
+
+def _bears(own: str, bare: str) -> bool:
+    """Whether syllables that were read bear an office out, up to its last one, which a seal may cover: the one before
+    it is nearly the same, and what follows its end is there only where that was read."""
+    last = len(bare) - 1
+    near = v.strokes(own[last - 1 : last], bare[last - 1 : last]) <= 1
+    return near and (len(own) <= len(bare) or own[last] == bare[last])

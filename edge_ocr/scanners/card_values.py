@@ -15,9 +15,9 @@ from edge_ocr.scanners.korea import CONDITIONS, LICENCE_REGIONS, LICENCE_TYPES, 
 from edge_ocr.scanners.strings import distance
 
 __all__ = [
-    "Number", "address", "conditions", "dates", "distance", "fold", "hangul", "latin_name", "licence_number",
-    "licence_types", "passport_number", "period", "person", "registration_number", "rrn_check_digit", "serial", "sino",
-    "strokes",
+    "Number", "address", "alike", "conditions", "dates", "distance", "fold", "hangul", "latin_name", "licence_number",
+    "licence_types", "number_shape", "passport_number", "period", "person", "registration_number", "rrn_check_digit",
+    "serial", "sino", "strokes", "undated",
 ]  # fmt: skip
 
 # What recognizers take digits for, where only a digit can stand.
@@ -39,6 +39,14 @@ _PASSPORT_DATE = re.compile(
     r"(?<![0-9])(3[01]|[12][0-9]|0?[1-9])\s*(?:(1[0-2]|[1-9])\s?월\s*[/|lI]?\s*\S{2,4}|[/|]?\s*([A-Z]{3}))"
     r"\s*((?:19|20)\d\d)(?![0-9])"
 )
+# What has the form of a date, whether there is such a day or not; on a line of its own, a part of one.
+_YEAR = r"(?<![0-9])(?:19|20)\s?\d\s?\d"
+_DATE_FORM = re.compile(
+    rf"~?\s*{_YEAR}\s?(?:[.,·]?\s*\d{{1,2}}\s?[.·]\s*\d{{1,2}}|-\s?\d{{1,2}}\s?-\s?\d{{1,2}}|/\s?\d{{1,2}}\s?/\s?\d{{1,2}}"
+    r"|년\s*\d{1,2}\s?월\s*\d{1,2})(?![0-9])\s?[.일]?(?:\s*~)?"
+    rf"|^\s*(?:~\s*{_YEAR}[\s\d.]*|{_YEAR}\s?\.\s*\d{{0,2}}\s?[.~]|(?:19|20)\d{{6}})\s*$"
+)
+_NUMBER_FORM = re.compile(r"(?<![0-9])[0-9]{6}\s?[-–—―−~_·.:]{1,2}\s?[0-9][0-9*]{6}(?![0-9*])")
 _CAPITALS = ("DRIVER", "KOREA", "OFFICE", "POLICE", "REPUBL", "LICENS")  # words that are no serial
 _UNITS = "동호층길로번가리통반실관차"
 _BRACKET = re.compile(r"[(\[{<（【〔〈《「『]")
@@ -52,6 +60,11 @@ def fold(text: str) -> str:
 def hangul(text: str) -> str:
     """The syllables of a text."""
     return "".join(c for c in text if "가" <= c <= "힣")
+
+
+def alike(a: str, b: str) -> bool:
+    """Whether two characters are the same, but for case, or but for what digits are taken for."""
+    return a.casefold() == b.casefold() or a.translate(_DIGITS) == b.translate(_DIGITS)
 
 
 def sino(syllable: str) -> bool:
@@ -92,7 +105,7 @@ def registration_number(text: str, *, today: datetime.date | None = None) -> Num
     """The registration number in a text, of a resident or a foreigner. Date and century digit must be right."""
     day = today or datetime.date.today()
     for run in re.finditer(rf"[0-9OoDQIl|!ZzSsBbGqg*●•{re.escape(_DASHES)}]{{13,}}", text):
-        if dates(run.group()):
+        if dates(run.group()) or undated(run.group()) != run.group():
             continue  # a period, "2025.01.01 ~ 2025.12.31"
         digits = re.sub(r"[^0-9*]", "", re.sub("[●•]", "*", run.group().translate(_DIGITS)))
         for start in range(len(digits) - 12):
@@ -116,6 +129,12 @@ def _registration(raw: str, digits: str, today: datetime.date) -> Number | None:
     return Number(raw, f"{digits[:6]}-{digits[6:]}", birth, digits[6] in "5678", checked)
 
 
+def number_shape(text: str) -> str | None:
+    """What has the shape of a registration number, six digits and seven, whatever day they name; as it stands there."""
+    found = _NUMBER_FORM.search(re.sub("[●•]", "*", text.translate(_DIGITS)))
+    return text[found.start() : found.end()] if found is not None else None
+
+
 def licence_number(text: str) -> str | None:
     """``RR-YY-NNNNNN-CC``, RR two digits or, on older cards, a region; CC is not checked, nobody says how to."""
     regions = "|".join(LICENCE_REGIONS)
@@ -130,7 +149,7 @@ def licence_number(text: str) -> str | None:
     for run in re.finditer(rf"[0-9OoDQIl|!ZzSsBbGqg{re.escape(_DASHES)}]{{12,}}", text):
         given = run.group().translate(_DIGITS)
         digits = re.sub(r"[^0-9]", "", given)
-        if len(digits) == 12 and 11 <= int(digits[:2]) <= 28 and not dates(given):
+        if len(digits) == 12 and 11 <= int(digits[:2]) <= 28 and not dates(given) and undated(given) == given:
             return f"{digits[:2]}-{digits[2:4]}-{digits[4:10]}-{digits[10:]}"
     return None
 
@@ -210,6 +229,11 @@ def period(text: str) -> tuple[str, str] | None:
     if len(found) == 1 and "~" in text.split(found[0][1])[0]:
         return f"../{found[0][0].isoformat()}", f"~ {found[0][1]}"
     return None
+
+
+def undated(text: str) -> str:
+    """A text without what has the form of dates and periods in it, days that do not exist too."""
+    return re.sub(r"\s+", " ", _DATE_FORM.sub(" ", text)).strip() if _DATE_FORM.search(text) else text
 
 
 # -- words ---------------------------------------------------------------------------------------------------------

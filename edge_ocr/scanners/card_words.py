@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 
 from edge_ocr.scanners import card_values as v
+from edge_ocr.scanners.korea import PROVINCES
 
-__all__ = ["TITLES", "is_province", "is_title", "issuer", "label_of", "sex", "spaced", "status", "words"]
+__all__ = ["TITLES", "is_address", "is_province", "is_title", "issuer", "label_of", "sex", "spaced", "status", "words"]
 
 TITLES = {
     "resident": ("주민등록증",),
@@ -108,6 +109,20 @@ def status(text: str) -> str | None:
 def spaced(text: str) -> str:
     text = re.sub(r"\s+", " ", text).strip(" .,:;~|")
     return re.sub(r"\s+([,)])", r"\1", re.sub(r"\(\s+", "(", text))
+
+
+def is_address(text: str) -> bool:
+    """Whether a line is an address, or the beginning of one: it begins with a province, has a number after the name of
+    a road or a quarter, or several words that places end like."""
+    own = v.fold(text)
+    for names in PROVINCES.values():
+        for name in names:
+            off = v.distance(own[: len(name)], name) if len(name) >= 3 else 9
+            if off <= (len(name) >= 5):
+                return True
+    if re.search(r"[가-힣]{2}(?:로|길|동|리|가|읍|면)\s?\d", text):
+        return True
+    return len(re.findall(r"[가-힣0-9]{2,}(?:시|도|군|구|읍|면|동|로|길)(?=[\s,]|$)", text)) >= 2
 
 
 def is_province(text: str) -> bool:

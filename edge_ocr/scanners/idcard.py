@@ -51,9 +51,10 @@ _USUAL = {"resident": 5, "driver": 9, "alien": 7, "passport": 10}  # fields: of 
 @dataclass(frozen=True)
 class IdCard:
     """A card that was read: its ``kind`` (resident, driver, alien, passport), ``fields``, whether it is ``accepted``
-    (all that such a card must have is there, in the form that it must have, and read as surely as asked for), whether
-    it is ``complete`` (all that authenticity services ask for), its corners ``quad`` in picture pixels, and whether the
-    picture shows it ``mirrored``."""
+    (all that such a card must have is there, in the form that it must have, and read as surely as asked for, and no day
+    on it contradicts another), whether it is ``complete`` (all that authenticity services ask for), its corners
+    ``quad`` in picture pixels, and whether the picture shows it ``mirrored``. A registration number that cannot be
+    right, of a day that does not exist or is to come, is a field whose ``value`` is empty."""
 
     kind: str
     fields: dict[str, Field]
@@ -199,26 +200,34 @@ class Scanner:
         zone = self._zone(picture, view, regions, pieces)
         if zone is not None and (text is None or text.kind in ("passport", "alien")):
             return self._with_zone(view, text, pieces, zone, mirrored)
-        if text is None:
+        plain = pieces
+        if text is None or any(not f.value for f in text.fields.values()):
             again = self._again(pieces)
-            text = parse(spans_of(again), today=today) if again is not None else None
-            if text is None or again is None:
+            other = parse(spans_of(again), today=today) if again is not None else None
+            if again is not None and other is not None:
+                text, pieces = other, again
+            if text is None:
                 return None
-            pieces = again
         if len(text.fields) < _USUAL[text.kind] and max(view.image.shape) > _AGAIN * _DETECT:
             # Small print is the first to be missed on a small copy.
             fine = self._reader.pieces(view.image, self._regions(view.image, longest=_FINE))
             other = parse(spans_of(fine), today=today)
             if other is not None and other.kind == text.kind and _says_more(other, text):
                 text, pieces = other, fine
+                plain = fine
         fields = {
             name: card_fields.refined(self._reader, view.image, text.kind, name, f, [pieces[k] for k in f.spans])
             for name, f in text.fields.items()
         }
+        for name, f in fields.items():
+            own = [k for k in f.spans if pieces[k] is not plain[k]]
+            if own:  # a number that was read again: raw is what was read first
+                fields[name] = replace(f, raw=" ".join(plain[k].word.text for k in f.spans))
         return self._made(view, text, fields, pieces, mirrored)
 
     def _again(self, pieces: Sequence[Piece]) -> list[Piece] | None:
-        """The pieces with every one that is mostly digits read as a registration number, where it can be one."""
+        """The pieces with every one that is mostly digits read as a registration number, where it can be one without
+        changing what was read surely."""
         out, changed = [], False
         for p in pieces:
             digits = sum(c.isdecimal() for c in p.word.text)
@@ -350,7 +359,8 @@ def _says_more(a: CardText, b: CardText) -> bool:
 
 
 def _worth(text: CardText) -> tuple[bool, int, float]:
-    return text.accepted, len(text.fields), sum(f.confidence for f in text.fields.values())
+    known = [f.confidence for f in text.fields.values() if f.value]
+    return text.accepted, len(known), sum(known)
 
 
 def _better(a: IdCard, b: IdCard) -> bool:
