@@ -23,7 +23,10 @@ from edge_ocr.manifest import QualityLimits
 from edge_ocr.preprocess import crop_to_line, grey, resize
 from edge_ocr.types import Quad
 
-__all__ = ["PATCH", "SENTENCES", "Hint", "Quality", "assess", "assess_frame", "assess_patch", "hints", "patches"]
+__all__ = [
+    "PATCH", "SENTENCES", "Adviser", "Hint", "Quality", "assess", "assess_frame", "assess_patch", "has_shapes", "hints",
+    "patches",
+]  # fmt: skip
 
 Image = NDArray[np.uint8]
 
@@ -36,6 +39,18 @@ _CRISP = 0.33  # a crisp edge, smoothed as here, rises by this share of the cont
 _FLAT = 24.0  # grey levels: with less contrast nothing can be said about sharpness
 _SATURATED = 250
 _BURNT = 0.25  # where this share of a text is saturated, its brightness is no longer known
+
+# What there must be in a frame for its sharpness to be judged.
+_COARSE, _EVEN = 3.0, 12.0  # pixels of a frame: what is finer is noise, what is coarser is the light
+_SHAPES = 2.0  # grey levels, standard deviation of what is in between
+_DIRECTIONS = 0.02  # its changes across the direction that has fewer, by those along the other: less is all stripes
+
+# When to advise the user while nothing is read: seconds.
+_HOLD = 0.5  # so long the trouble must last, which a quick pan and a camera that wakes up do not
+_ADVISE = 3.0  # and so long ago the last advice must be
+_MOVING = 0.005  # of the frame's longer side, from one frame to the next: slower motion does not smear
+_OTHER = 0.05  # standard deviations by which a frame without corners to follow differs from the last, when it moves
+_THUMB = 64  # pixels of the longer side that are compared for that
 
 SENTENCES: dict[str, dict[str, str]] = {
     "en": {
@@ -172,6 +187,22 @@ def assess_frame(image: Image) -> Quality:
     return Quality(blur=blur, motion=motion, dark=dark, over_exposed=over)
 
 
+def has_shapes(image: Image) -> bool:
+    """Whether a frame uint8 ``[H, W]`` grey has enough in it to tell sharpness by: the sky, a wall in the light of a
+    lamp, a horizon and blinds look smeared or out of focus, but have no edges in several directions."""
+    h, w = image.shape
+    scale = min(_FRAME / max(h, w), 1.0)
+    small = resize(image, (max(round(h * scale), 1), max(round(w * scale), 1)))
+    coarse = np.asarray(cv2.GaussianBlur(small.astype(np.float32), (0, 0), _COARSE))
+    shapes = coarse - np.asarray(cv2.GaussianBlur(coarse, (0, 0), _EVEN))
+    if float(shapes.std()) < _SHAPES:
+        return False
+    down, along = np.gradient(shapes) if min(shapes.shape) > 1 else (shapes, shapes)
+    xx, yy, xy = float((along * along).sum()), float((down * down).sum()), float((along * down).sum())
+    less, more = np.linalg.eigvalsh(np.array([[xx, xy], [xy, yy]]))
+    return bool(less >= _DIRECTIONS * more)
+
+
 def _sharpness(patch: Image, *, steep: float, diagonals: bool) -> tuple[float, float]:
     """(blur, motion) of a grey picture: how steep its steepest edges are along each direction, in parts of the
     contrast. A lens out of focus makes them flat in all directions, motion in its own. ``steep``: the share of
@@ -225,3 +256,49 @@ def _tilt(quad: NDArray[np.float64]) -> float:
     skew = float(np.abs(np.arccos(np.clip(cosine, -1, 1)) - np.pi / 2).max())
     shorter = min(min(length[0], length[2]) / max(length[0], length[2]), min(length[1], length[3]) / max(length[1:4:2]))
     return float(np.clip(max(angle / (np.pi / 2), skew / (np.pi / 2), 1 - shorter), 0, 1))
+
+
+class Adviser:
+    """What to tell a user of whom nothing is read, and when: a trouble that lasts, once. Motion is only a trouble while
+    successive frames differ, whatever the figure says: stripes have sharp edges in one direction, too."""
+
+    def __init__(self) -> None:
+        self._trouble, self._since = "", 0.0  # what keeps the camera from reading, and since when
+        self._advised, self._advised_at = "", -1e9  # what the user was told of that, and when
+        self._before: NDArray[np.float32] | None = None
+        self._moved = -1e9
+
+    def look(self, now: float, small: Image, shift: float | None) -> None:
+        """Takes the next frame, grey: ``shift``, by how much of its longer side the view moved since the last one; None
+        where nothing could be followed."""
+        scale = _THUMB / max(small.shape)
+        thumb = resize(small, (max(round(small.shape[0] * scale), 1), max(round(small.shape[1] * scale), 1)))
+        before, self._before = self._before, thumb.astype(np.float32)
+        if shift is not None:
+            moves = shift > _MOVING
+        elif before is None or before.shape != thumb.shape:
+            moves = False
+        else:
+            change = self._before - before
+            moves = float(np.abs(change - change.mean()).mean()) > _OTHER * max(float(before.std()), 8.0)
+        if moves:
+            self._moved = now
+
+    def sift(self, found: Sequence[Hint], now: float) -> tuple[Hint, ...]:
+        """The hints that may be told: that of motion only if there was any a moment ago."""
+        return tuple(hint for hint in found if hint.kind != "motion" or now - self._moved <= _HOLD)
+
+    def step(self, now: float, found: Sequence[Hint], *, reads: bool) -> str:
+        """The sentence to tell now, mostly none; ``found``: the newest frame's hints, ``reads``: whether any text of it
+        is read."""
+        told = () if reads else self.sift(found, now)
+        trouble = told[0].kind if told else ""
+        if trouble != self._trouble:
+            self._trouble, self._since = trouble, now
+        lasted = now - self._since
+        if reads or (not trouble and lasted >= _ADVISE):
+            self._advised = ""  # it was of use; when the trouble comes again, it is told again
+        if not trouble or trouble == self._advised or lasted < _HOLD or now - self._advised_at < _ADVISE:
+            return ""
+        self._advised, self._advised_at = trouble, now
+        return told[0].sentence

@@ -23,7 +23,7 @@ from edge_ocr.events import Best, Event, Reader, Seen, Track
 from edge_ocr.extent import letters_beyond, longer, shared
 from edge_ocr.followed import SIGHTINGS, Followed, shape_of
 from edge_ocr.image import load_image
-from edge_ocr.quality import Hint, Quality, assess_frame, assess_patch, hints, patches
+from edge_ocr.quality import Adviser, Hint, Quality, assess_frame, assess_patch, has_shapes, hints, patches
 from edge_ocr.track import Change, Flow, Match, Motion, Scene, match, small_grey
 from edge_ocr.types import Frame, Quad, Region, TextWord
 from edge_ocr.vote import Votes
@@ -62,10 +62,6 @@ _GROWN = 6  # or that did
 _INWARD = 0.15  # how far an end follows the detector's inwards, who rather loses letters than makes them up
 _NEAR = 3.0  # heights within which a text that went missing is looked for, if the same is read
 _PIECES = 3  # detections in a row that find a text in pieces, or as part of a larger one, until that is believed
-
-# When to advise the user while nothing is read: seconds.
-_HOLD = 0.5  # so long the trouble must last, which a quick pan and a camera that wakes up do not
-_ADVISE = 3.0  # and so long ago the last advice must be
 
 
 class Stream:
@@ -133,8 +129,7 @@ class Stream:
         self._detected = -1e9
         self._size = (0, 0)
         self._frame_hints: tuple[Hint, ...] = ()
-        self._trouble, self._since = "", 0.0  # what keeps the camera from reading, and since when
-        self._advised, self._advised_at = "", -1e9  # what the user was told of that, and when
+        self._adviser = Adviser()
 
     # -- sources ---------------------------------------------------------------------------------------------------
 
@@ -189,6 +184,8 @@ class Stream:
 
         small, scale = small_grey(image)
         motion = self._flow.step(small, scale, np.array([text.quad for text in self._texts]))
+        followed = motion.shift() / max(self._size) if motion.view is not None else None
+        self._adviser.look(self._now, small, followed)
         self._follow(motion)
         detect = self._wants_detection(small, motion)
         spent["track"] = _lap(start)
@@ -202,9 +199,7 @@ class Stream:
         lap = time.perf_counter()
         looked = self._look(image)
         if detect:
-            self._frame_hints = ()
-            if not looked:
-                self._frame_hints = hints(assess_frame(small), self._limits, language=self.language)
+            self._frame_hints = () if looked else self._hints_without_text(small)
         spent["quality"] = _lap(lap)
 
         lap = time.perf_counter()
@@ -227,7 +222,7 @@ class Stream:
             ms=spent,
             dropped=dropped,
             skipped=skipped,
-            advice=self._advice(any(track.text for track in tracks)),
+            advice=self._adviser.step(self._now, self.hints, reads=any(track.text for track in tracks)),
         )
 
     # -- where texts are -------------------------------------------------------------------------------------------
@@ -512,18 +507,12 @@ class Stream:
     def _hints(self, text: Followed) -> tuple[Hint, ...]:
         return hints(text.quality, self._limits, language=self.language) if text.quality is not None else ()
 
-    def _advice(self, reads: bool) -> str:
-        """What the user is to be told in this frame."""
-        trouble = "" if reads or not self.hints else self.hints[0].kind
-        if trouble != self._trouble:
-            self._trouble, self._since = trouble, self._now
-        lasted = self._now - self._since
-        if reads or (not trouble and lasted >= _ADVISE):
-            self._advised = ""  # it was of use; when the trouble comes again, it is told again
-        if not trouble or trouble == self._advised or lasted < _HOLD or self._now - self._advised_at < _ADVISE:
-            return ""
-        self._advised, self._advised_at = trouble, self._now
-        return self.hints[0].sentence
+    def _hints_without_text(self, small: Image) -> tuple[Hint, ...]:
+        """What a frame in which no text was found has to say: of its sharpness only what can be told without one."""
+        found = hints(assess_frame(small), self._limits, language=self.language)
+        if any(hint.kind == "blur" for hint in found) and not has_shapes(small):
+            found = tuple(hint for hint in found if hint.kind != "blur")
+        return self._adviser.sift(found, self._now)
 
     def _event(self, kind: str, text: Followed) -> Event:
         return Event(

@@ -285,6 +285,37 @@ def test_a_user_of_whom_nothing_is_read_is_advised() -> None:
     assert np.diff([at for at, _ in changes]).min() >= 3
 
 
+class Blind(PlateReader):
+    """Finds nothing."""
+
+    def detect(self, image: Image) -> tuple[Region, ...]:
+        return ()
+
+
+def test_nothing_to_read_is_no_trouble() -> None:
+    y, x = np.mgrid[0:480, 0:640].astype(float)
+    noise = np.random.default_rng(0).normal(0, 2, (480, 640))
+    for grey in (
+        120 + 0.2 * y, 90 + 0.17 * x + noise, 80 + 120 * np.exp(-((x - 320) ** 2 + (y - 240) ** 2) / 60000) + noise,
+        np.where(y < 240, 200, 90) + noise, np.where(y // 20 % 2, 200, 90) + noise, 140 + 50 * np.sin(y / 9),
+        140 + 50 * np.sin((x + 2 * y) / 20),
+    ):
+        image = np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, 2)
+        stream = Stream(Blind(limits=replace(LIMITS, motion=0.5)), film([image] * 60))
+        assert [s.advice for s in stream.frames() if s.advice] == []
+        assert stream.hints == ()
+
+
+def test_a_camera_that_moves_too_fast_is_told() -> None:
+    world = blurred(ground((480, 2600)), 2)
+    smeared = np.asarray(cv2.blur(world, (41, 1)), np.uint8)
+    swing = [smeared[:, 30 * abs(30 - k % 60) :][:, :640].copy() for k in range(90)]
+    limits = replace(LIMITS, motion=0.5)
+    assert "too fast" in advice(film(swing), reader=Blind(limits=limits))[0][1]
+    still = advice(film(swing[:1] * 90), reader=Blind(limits=limits))
+    assert not any("too fast" in words for _, words in still)
+
+
 def test_the_hints_of_now_are_there_to_ask_for() -> None:
     stream = Stream(PlateReader(), film([ground() // 8] * 5 + [put(ground(), "3141", 200, 150)] * 5))
     assert stream.hints == ()
