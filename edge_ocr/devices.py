@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ocr.ending import ends_early, plausible
+from edge_ocr.ending import ends_early, lacks_frames, plausible
 from edge_ocr.errors import CaptureError, ImageError, InputError
 from edge_ocr.image import load_image
 
@@ -397,6 +397,11 @@ class OpenCVDevice:
             self.problems.append(
                 f"{self._what}: ends after {frames} of the {self._announced:.0f} frames that it is said to have; it "
                 "may be cut off or damaged"
+            )
+        elif not self.skipped and lacks_frames(str(self._source), frames=frames, count=self._announced, fps=fps):
+            self.problems.append(
+                f"{self._what}: gives {frames} of the {self._announced:.0f} frames that it is said to have; "
+                "it is damaged"
             )
 
     def close(self) -> None:

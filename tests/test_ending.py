@@ -10,7 +10,7 @@ import films
 import pytest
 
 from edge_ocr.capture import Capture
-from edge_ocr.ending import ends_early, plausible
+from edge_ocr.ending import ends_early, lacks_frames, plausible
 
 pytestmark = pytest.mark.skipif(
     "FFMPEG:                      YES" not in cv2.getBuildInformation(), reason="needs an OpenCV with FFMPEG"
@@ -64,6 +64,36 @@ def test_a_wrong_count_alone_is_no_early_end(
         pytest.skip(f"this OpenCV sees through it: {said} frames")
     assert count < said
     assert told == []
+
+
+def xvid(path: pathlib.Path) -> pathlib.Path:
+    """An AVI of pictures that build on one another."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"XVID"), films.FPS, (160, 120))
+    if not writer.isOpened():
+        pytest.skip("this OpenCV does not write XVID")
+    for k in range(60):
+        writer.write(films.scenery(k))
+    writer.release()
+    return path
+
+
+def test_what_the_index_of_an_avi_names_is_missed(tmp_path: pathlib.Path) -> None:
+    path = str(xvid(tmp_path / "whole.avi"))
+    known = {"count": 60.0, "fps": 10.0, "rate": 0.0}
+    assert ends_early(path, frames=14, seconds=1.3, **known)  # the other 46 are in the file
+    known["count"] = 600.0
+    assert not ends_early(path, frames=60, seconds=5.9, **known)  # it merely counts wrongly
+
+
+def test_a_hole_in_a_matroska_file_is_told(tmp_path: pathlib.Path) -> None:
+    whole = films.write(tmp_path / "whole.mkv")
+    assert not lacks_frames(str(whole), frames=40, count=60, fps=10)  # pictures far apart
+    part = films.damage(films.write(tmp_path / "part.mkv"), 0.3, 0.5)
+    assert lacks_frames(str(part), frames=40, count=60, fps=10)
+    assert not lacks_frames(str(part), frames=58, count=60, fps=10)
+    assert not lacks_frames(str(tmp_path / "none.mkv"), frames=40, count=60, fps=10)
+    _, told = seen(part)
+    assert told and str(part) in told[0]
 
 
 def test_a_handful_of_frames_may_be_missing(tmp_path: pathlib.Path) -> None:
