@@ -216,7 +216,8 @@ def _odd_spans(plain: str, policy: Policy) -> Iterator[Span]:
             # any of the digits may be the one too many
             places = birth + [k for k in range(birth[-1] + 1, rest[0]) if pattern is _DIGIT and plain[k] != " "] + rest
             kept = max(len(birth) + 7 - policy.resident, 0)
-            yield Span("resident", places[kept], found.end(), max(7 - len(rest), 0))
+            if len(places) > kept:
+                yield Span("resident", places[kept], found.end(), max(7 - len(rest), 0))
 
 
 def _is_odd(pattern: re.Pattern[str], found: re.Match[str], rest: str) -> bool:
@@ -227,7 +228,7 @@ def _is_odd(pattern: re.Pattern[str], found: re.Match[str], rest: str) -> bool:
         return False
     if sum(gaps) > _GAPS and not (gaps[0] in (0, 5) and gaps[1] in (0, len(rest) - 1)):
         return False
-    between = found.group(2).strip()
+    between: str = found.group(2).strip()
     if pattern is _SIGNED:
         if len(rest) == 6:
             return not any(c in ".,:" for c in between) and not _TIME.fullmatch(rest)
@@ -239,7 +240,7 @@ def _is_odd(pattern: re.Pattern[str], found: re.Match[str], rest: str) -> bool:
     if pattern is _SHORT:
         return not _TIME.fullmatch(rest) and not rest.endswith("00")
     if pattern is _DIGIT:
-        return bool(between == found.group(2)) or rest[0] in "12345678"
+        return not found.group(2)[1:] or rest[0] in "12345678"
     return True
 
 
@@ -265,7 +266,7 @@ def _is_parted(plain: str, found: re.Match[str]) -> bool:
 
 def _is_passport(found: re.Match[str]) -> bool:
     """Whether what has the form of a passport number is one: few spaces, one misread digit, no price on a new line."""
-    text = found.group(2)
+    text: str = found.group(2)
     solid = "".join(text.split())
     misread = len(solid) - sum(c.isdecimal() for c in solid) - (solid[3].isalpha() and solid[3].isupper())
     gaps = sum(c.isspace() for c in text.strip())

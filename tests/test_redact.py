@@ -155,6 +155,8 @@ def test_a_policy_decides() -> None:
     assert mask_text(text, Policy(resident=0, passport=0)) == text
     assert mask_text(text, Policy(resident=7, passport=9, mark="*")) == "900101-******* *********"
     assert mask_text(text, Policy(resident=13)).startswith("●●●●●●-●●●●●●●")
+    assert mask_text("850505 234567 850505/2345678", Policy(resident=1)) == "850505 234567 850505/234567●"
+    assert mask_text("850505/2345678", Policy(resident=13)) == "●●●●●●/●●●●●●●"
     assert mask_text("112212345601", Policy(licence=False)) == "112212345601"
     piece = "L898902C36UTO<<7408"
     assert mask_text(piece, Policy(passport=0, personal=False)) == piece
