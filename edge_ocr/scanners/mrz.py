@@ -47,6 +47,7 @@ Image = NDArray[np.uint8]
 MODELS = ("mrz", "en", "ko")
 
 _FITTED = 8  # of the places that are not accepted at once, the likeliest are cut out anew along their ink
+_TRIES = 8  # layouts that are laid on lines in one picture, the costly part; a zone that can be read needs up to four
 _BONUS = 0.2  # what accepted check digits count for, as log-probability a character and as confidence
 _LENGTH = 0.1  # share of a layout's width by which a plain reading may be longer or shorter
 _READ = 0.6  # share of a layout's width that was read where the rest is looked for
@@ -143,14 +144,15 @@ class Scanner:
         found: list[tuple[frozenset[int], Mrz]] = []
         looked: list[frozenset[int]] = []
         done: list[frozenset[int]] = []
+        tries = iter(range(_TRIES))
         for rows, quads in zones(regions):
             if any(rows & other for other in done):
                 continue  # these lines have said what they say
-            zone, plain = self._read(picture, quads)
+            zone, plain = self._read(picture, quads, tries)
             if (zone is None or not zone.accepted) and len(looked) < _FITTED:
                 looked.append(rows)
                 for better in _better(picture, quads, plain):
-                    again, _ = self._read(picture, better)
+                    again, _ = self._read(picture, better, tries)
                     zone = max((z for z in (zone, again) if z is not None), key=_worth, default=None)
                     if zone is not None and zone.accepted:
                         break
@@ -164,8 +166,11 @@ class Scanner:
                 kept.append((rows, zone))
         return tuple(zone for _, zone in kept)
 
-    def _read(self, picture: Image, quads: NDArray[np.float64]) -> tuple[Mrz | None, tuple[str, ...]]:
-        """The zone in these lines, if there is one, and what was read there plainly."""
+    def _read(
+        self, picture: Image, quads: NDArray[np.float64], tries: Iterator[int]
+    ) -> tuple[Mrz | None, tuple[str, ...]]:
+        """The zone in these lines, if there is one, and what was read there plainly. Each layout laid on them takes one
+        of ``tries``; without any left there is none."""
         given = self._recognizer.manifest.input
         crops = [c.image for c in crop_quads(picture, quads, height=given.height, margin=given.margin)]
         lps = self._recognizer.log_probs(crops)
@@ -176,6 +181,8 @@ class Scanner:
                 continue
             if any(abs(len(p) - layout.width) > _LENGTH * layout.width for p in plain):
                 continue
+            if next(tries, None) is None:
+                break
             choice = choose(layout, lps)
             if choice is None:
                 continue
