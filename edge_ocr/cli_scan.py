@@ -110,4 +110,4 @@ def _tell(zone: Any) -> str:
 
 def _tell_card(card: Any) -> str:
     head = f"{card.kind}, {'accepted' if card.accepted else 'not accepted'}{', complete' if card.complete else ''}"
-    return "\n".join([head, *(f"  {name}: {f.value}" for name, f in card.fields.items())])
+    return "\n".join([head, *(f"  {name}: {f.value}" for name, f in card.fields.items() if f.value)])
