@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_ocr.errors import InputError, ModelNotFound
-from edge_ocr.scanners.mrz import ALPHABET, LAYOUTS, Scanner, check_digit, parse
+from edge_ocr.scanners.mrz import ALPHABET, LAYOUTS, Layout, Scanner, check_digit, parse
 from edge_ocr.scanners.states import known_state
 
 coded = pytest.importorskip("coded")
@@ -264,6 +264,22 @@ def test_other_text_is_no_zone(tmp_path: pathlib.Path) -> None:
     folder, image = draw(tmp_path, other)
     assert Scanner(models_dir=folder).scan(image) == ()
     assert Scanner(models_dir=folder).scan(np.full_like(image, 255)) == ()
+
+
+def test_zones_that_cannot_be_read_cost_a_bounded_time(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = (640, 960)
+    image = np.full((*size, 3), coded.WHITE, np.uint8)
+    rows = [("A1B2C3D4E5" * 5)[k : k + 44] for k in range(6)] * 2
+    words = [coded.put(image, 24, 8 + 50 * k, row, ALPHABET) for k, row in enumerate(rows)]
+    folder = coded.make_models(tmp_path, name="mrz", charset=ALPHABET, size=size, words=words)
+    tried: list[str] = []
+
+    def choose(layout: Layout, lps: object) -> None:
+        tried.append(layout.name)
+
+    monkeypatch.setattr("edge_ocr.scanners.mrz.choose", choose)
+    assert Scanner(models_dir=folder).scan(image) == ()
+    assert 0 < len(tried) <= 8
 
 
 def test_errors(tmp_path: pathlib.Path) -> None:
