@@ -306,10 +306,12 @@ def test_what_a_line_runs_into() -> None:
     def word(x: float, y: float = 100, w: float = 90, h: float = 20) -> Region:
         return Region(((x, y), (x + w, y), (x + w, y + h), (x, y + h)), 0.9)
 
-    def goes_on(*more: Region, others: frozenset[int] = frozenset()) -> bool:
+    paper = np.full((200, 500, 3), 240, np.uint8)
+
+    def goes_on(*more: Region, others: frozenset[int] = frozenset(), picture: np.ndarray = paper) -> bool:
         regions = [word(200), *more]
         candidate = Candidate((Line((0,), np.array(regions[0].quad)),), frozenset({0}))
-        return runs_on(candidate, regions, others)
+        return runs_on(candidate, regions, picture, others)
 
     assert not goes_on()
     assert goes_on(word(300)) and goes_on(word(100))
@@ -318,3 +320,8 @@ def test_what_a_line_runs_into() -> None:
     assert not goes_on(word(300, 115)) and not goes_on(word(200, 125))  # below
     assert not goes_on(word(295, 104, 20, 10)) and not goes_on(word(295, 90, 90, 40))  # much smaller, much larger
     assert not goes_on(word(280))  # the same ink, found twice
+    car = paper.copy()
+    car[:, :195] = car[:, 295:] = (90, 20, 20)  # a white plate on a red car: what is beside it is no text of its own
+    assert not goes_on(word(300), picture=car)
+    two = Candidate((Line((0,), np.array(word(200).quad)), Line((), np.array(word(200, 125).quad))), frozenset({0}))
+    assert not runs_on(two, [word(200), word(300)], paper)

@@ -160,7 +160,7 @@ class Scanner:
         regions = [r for r in self._detector.detect(picture) if float(heights(np.array([r.quad]))[0]) >= _SMALLEST]
         found = self._read(picture, candidates_of(regions), self.min_confidence)
         found = [(c, p) for c, p in found if p.confidence >= _PRINTED or not _crowded(c, regions)]
-        alone = _alone(found, regions)
+        alone = _alone(found, regions, picture)
         if not found and picture.shape[1] <= _CROP_SIZE[0] and picture.shape[0] <= _CROP_SIZE[1]:
             alone = self._read(picture, cuts_of_whole(picture), self.min_confidence)
         plates = _best_of_each_place(alone)
@@ -298,7 +298,9 @@ def _crowded(candidate: Candidate, regions: Sequence[Region]) -> bool:
     return int((alike & (away > 0) & (away < _NEAR * line.height)).sum()) >= _NEIGHBOURS
 
 
-def _alone(found: Sequence[tuple[Candidate, Plate]], regions: Sequence[Region]) -> list[tuple[Candidate, Plate]]:
+def _alone(
+    found: Sequence[tuple[Candidate, Plate]], regions: Sequence[Region], picture: Image
+) -> list[tuple[Candidate, Plate]]:
     """Those that no text runs into, which would be a part of a sentence (34나 5678동 101호). Another plate beside one
     is no such text, nor is a narrow patch in front of one that reads the same with it: the blue band of newer plates. A
     candidate that took a word of the sentence in without reading it goes with those without."""
@@ -307,7 +309,7 @@ def _alone(found: Sequence[tuple[Candidate, Plate]], regions: Sequence[Region]) 
         apart = [c.words for c, _ in found if not c.words & candidate.words]
         longer = [c.words - candidate.words for c, p in found if p.text == plate.text and c.words > candidate.words]
         bands = [words for words in longer if all(_is_band(regions[k].quad, candidate) for k in words)]
-        if runs_on(candidate, regions, frozenset().union(*apart, *bands)):
+        if runs_on(candidate, regions, picture, frozenset().union(*apart, *bands)):
             dropped.append((candidate, plate))
     return [
         (candidate, plate) for candidate, plate in found

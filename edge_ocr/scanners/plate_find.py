@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_ocr.blocks import grounds
 from edge_ocr.geometry import heights
 from edge_ocr.scanners.lines import Line, chains, line_of
 from edge_ocr.types import Region
@@ -22,6 +23,7 @@ _BANDS = ((0.0, 1.0), (0.08, 0.92))  # where the line of a plate that fills its 
 _TALL_BANDS = ((0.18, 0.90), (0.0, 1.0))  # and of one that is less than three times as wide as high
 _TALL = 3.2
 _BESIDE = (-0.1, 1.2)  # heights between a line and a word with which it goes on; less: both are the same ink
+_SAME_GROUND = 30.0  # how far apart two colours of one ground may be, of 441
 _ASIDE = 0.35  # heights by which that word may stand higher or lower,
 _ALIKE = (0.6, 1.6)  # and its height in those of the line
 _ABOVE = (0.08, 0.62)  # where the upper one lies above it, in heights of the lower one
@@ -65,12 +67,18 @@ def candidates_of(regions: Sequence[Region]) -> list[Candidate]:
     return out
 
 
-def runs_on(candidate: Candidate, regions: Sequence[Region], others: frozenset[int] = frozenset()) -> bool:
-    """Whether one of a candidate's lines goes on: a word stands close before or behind it, on its level and about as
-    high, as in a sentence and not on a plate, which has a margin and a rim. ``others``: regions that do not count,
-    such as those of the next car's plate."""
+def runs_on(
+    candidate: Candidate, regions: Sequence[Region], picture: Image, others: frozenset[int] = frozenset()
+) -> bool:
+    """Whether a candidate of one line goes on: a word stands close before or behind it, on its level, about as high,
+    and on the same ground, as in a sentence. A plate has a margin and a rim, and a car's lamps or bolts beside it are
+    on the car's ground. ``others``: regions that do not count, such as those of the next car's plate."""
+    if len(candidate.lines) > 1:
+        return False
     left_out = candidate.words | others
     quads = np.array([r.quad for k, r in enumerate(regions) if k not in left_out], np.float64).reshape(-1, 4, 2)
+    own = grounds(picture, np.asarray(candidate.lines[0].quad, np.float64)[None])
+    quads = quads[np.linalg.norm(grounds(picture, quads) - own, axis=1) < _SAME_GROUND]
     high, starts, ends = heights(quads), (quads[:, 0] + quads[:, 3]) / 2, (quads[:, 1] + quads[:, 2]) / 2
     for line in candidate.lines:
         q, size = line.quad, max(line.height, 1.0)
