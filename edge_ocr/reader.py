@@ -81,10 +81,10 @@ class OCR:
     have one), ManifestError and IntegrityError for models that are not whole.
 
     Which recognizer a word goes to: all words go to one that knows Hangul, if there is one, else to the first; what
-    it reads without any Hangul goes to the others too, which need not be quite as sure: it drops narrow letters. (Numbers
-    of which it is sure stay.) Where hardly any of the words that it is sure of has Hangul, the picture is in another
-    language: then all words go to the others too, which may be less sure by more (faint Latin print looks like doubtful
-    Hangul to a reader of Hangul); where a sample shows that, it reads only what they are not sure of.
+    it reads without any Hangul goes to the others too, which need not be quite as sure: it drops narrow letters.
+    (Numbers of which it is sure stay.) Where hardly any of the words that it is sure of has Hangul, the picture is in
+    another language: then all words go to the others too, which may be less sure by more (faint Latin print looks like
+    doubtful Hangul to a reader of Hangul); where a sample shows that, it reads only what they are not sure of.
     """
 
     def __init__(
