@@ -77,20 +77,20 @@ def runs_on(
         return False
     left_out = candidate.words | others
     quads = np.array([r.quad for k, r in enumerate(regions) if k not in left_out], np.float64).reshape(-1, 4, 2)
-    own = grounds(picture, np.asarray(candidate.lines[0].quad, np.float64)[None])
-    quads = quads[np.linalg.norm(grounds(picture, quads) - own, axis=1) < _SAME_GROUND]
     high, starts, ends = heights(quads), (quads[:, 0] + quads[:, 3]) / 2, (quads[:, 1] + quads[:, 2]) / 2
-    for line in candidate.lines:
-        q, size = line.quad, max(line.height, 1.0)
-        start, end = (q[0] + q[3]) / 2, (q[1] + q[2]) / 2
-        along = (end - start) / max(float(np.hypot(*(end - start))), 1e-6)
-        down = np.array([-along[1], along[0]])
-        alike = (high > _ALIKE[0] * size) & (high < _ALIKE[1] * size)
-        for step in (starts - end, start - ends):
-            gap, off = step @ along / size, np.abs(step @ down) / size
-            if bool((alike & (gap > _BESIDE[0]) & (gap < _BESIDE[1]) & (off < _ASIDE)).any()):
-                return True
-    return False
+    q, size = candidate.lines[0].quad, max(candidate.lines[0].height, 1.0)
+    start, end = (q[0] + q[3]) / 2, (q[1] + q[2]) / 2
+    along = (end - start) / max(float(np.hypot(*(end - start))), 1e-6)
+    down = np.array([-along[1], along[0]])
+    beside = np.zeros(len(quads), bool)
+    for step in (starts - end, start - ends):
+        gap, off = step @ along / size, np.abs(step @ down) / size
+        beside |= (gap > _BESIDE[0]) & (gap < _BESIDE[1]) & (off < _ASIDE)
+    beside &= (high > _ALIKE[0] * size) & (high < _ALIKE[1] * size)
+    if not beside.any():  # as a rule
+        return False
+    own, *theirs = grounds(picture, np.concatenate([np.asarray(q, np.float64)[None], quads[beside]]))
+    return bool((np.linalg.norm(theirs - own, axis=1) < _SAME_GROUND).any())
 
 
 def cuts_of_whole(picture: Image) -> list[Candidate]:
